@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BASE_CHANNEL_H
+#define BASE_CHANNEL_H
+
+#include <stdint.h>
+
+/*
+ * What keeper and agent say to each other, on a SOCK_SEQPACKET pair. Both may be of different
+ * builds during an upgrade, so every message carries the version. What an agent inherits is in
+ * base/manifest.h.
+ */
+#define CHANNEL_VERSION 1u
+
+enum channel_kind {
+	CHANNEL_NONE = 0,
+	CHANNEL_LINK = 1,    /* the agent's end of this very channel (manifest only) */
+	CHANNEL_CLIENTS = 2, /* listening client.sock */
+	CHANNEL_CONTROL = 3, /* listening control.sock */
+	CHANNEL_DATA = 4,    /* a domain's DATA memfd; id = uid */
+	CHANNEL_STATUS = 5,  /* a domain's STATUS memfd; id = uid */
+	CHANNEL_LEASE = 6    /* duplicate of a lease; id = its SO_COOKIE */
+};
+
+enum channel_type {
+	CHANNEL_HOLD = 1,  /* agent -> keeper: keep this descriptor under (kind, id); answered */
+	CHANNEL_DROP = 2,  /* agent -> keeper: close (kind, id); not answered */
+	CHANNEL_READY = 3, /* agent -> keeper: adopted, working */
+	CHANNEL_LEFT = 4,  /* agent -> keeper: stop or leave is done, exit both with status id */
+	CHANNEL_HELD = 16, /* keeper -> agent: kind and id of the HOLD; status 0 or an errno */
+	CHANNEL_STOP = 17  /* keeper -> agent: finish, keep registrations */
+};
+
+struct channel_msg {
+	uint16_t version;
+	uint16_t type;
+	uint16_t kind;
+	uint16_t status;
+	uint64_t id;
+};
+
+_Static_assert(sizeof(struct channel_msg) == 16, "channel message is 16 bytes");
+
+/*
+ * Sends one message, with fd when >= 0; waits unless the socket is O_NONBLOCK. 0 or a negative
+ * errno.
+ */
+int channel_send(int sock, const struct channel_msg *msg, int fd);
+/*
+ * 1: one message (and *fd, else -1; the caller's); 0: the other end is gone and all that it said is
+ * read. -EAGAIN; -EPROTO (another version) or -EMFILE (no room for its descriptor): *msg is filled,
+ * its descriptor lost; -EBADMSG: not one of ours; or a negative errno. flags: MSG_DONTWAIT.
+ */
+int channel_receive(int sock, struct channel_msg *msg, int *fd, int flags);
+
+#endif
