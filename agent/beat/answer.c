@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the registry's answers change
+ *
+ * The other half of machine.c. A registry has three ways not to do what it is asked, and each gets
+ * its own patience. Trouble (5xx, no answer) says nothing of the instance: asked again for ever,
+ * beats within seconds, because an instance that is not beaten for 15 s is shown unhealthy, and
+ * writes with back-off. "Unknown" to a beat means that the registry lost the instance: POST at
+ * once. A refused POST is the instance's own fault, unless that very version was accepted before:
+ * members of a cluster that disagree answer 400 for a while, so there it is trouble at first.
+ *
+ * A lost request may be carried out later. For a beat and a DELETE that mends itself: the next beat
+ * is answered "unknown", and a POST follows. A late POST would bring back what was deleted, or
+ * overwrite a newer version for good. So the write that was answered after it (a DELETE, or the
+ * POST of another version) is sent once more when the late one should have landed.
+ */
+#include "beat/answer.h"
+
+#include "base/clock.h"
+#include "beat/jitter.h"
+
+#define BEAT_RETRY_MS 1000u /* to twice that, no back-off: 15 s without a beat is all there is */
+#define REJECTED_MS 60000u
+#define PATIENCE_MS 30000u  /* while members disagree they answer 400 to what is right */
+#define LOST_POST_MS 60000u /* a POST lost longer ago has landed, or never will */
+#define REPEAT_MS 10000u
+
+static bool lost_post_may_land(const struct machine *m, uint64_t now_ms)
+{
+	return m->lost_post && now_ms - m->lost_ms < LOST_POST_MS;
+}
+
+/* The acknowledged version may be overwritten by a lost POST of an older one. */
+static bool overwrite_looms(const struct machine *m, uint64_t now_ms)
+{
+	return lost_post_may_land(m, now_ms) && m->lost_version != m->acked;
+}
+
+static void beat_done(struct machine *m, uint32_t interval_ms)
+{
+	m->n_failures = 0;
+	m->interval_ms = interval_ms;
+	m->beat_due_ms += machine_interval_ms(m); /* from when it was due: no drift */
+	if (!m->probe)
+		return;
+	m->probe = false;
+	m->registered = true;
+	m->acked = m->posted;
+	if (m->acked == m->want_version)
+		machine_become_up(m);
+}
+
+void answer_beat(struct machine *m, enum machine_outcome outcome, uint32_t interval_ms,
+		 uint64_t now_ms)
+{
+	if (outcome == MACHINE_UNKNOWN)
+		m->registered = false;
+	if (m->state == MACHINE_LEAVING)
+		return;
+	if (outcome == MACHINE_OK) {
+		beat_done(m, interval_ms);
+	} else if (outcome == MACHINE_UNKNOWN) {
+		m->n_failures = 0;
+		m->probe = false;
+		m->beat_due_ms = CLOCK_NEVER;
+		machine_become_registering(m, now_ms);
+	} else { /* the state of the world is unknown, so ours stays */
+		m->n_failures++;
+		m->beat_due_ms = now_ms + BEAT_RETRY_MS + jitter_upto(&m->seed, BEAT_RETRY_MS);
+	}
+}
+
+static void post_done(struct machine *m, uint64_t now_ms)
+{
+	bool repeat = m->state == MACHINE_UP;
+	uint32_t interval_ms = machine_interval_ms(m);
+
+	m->n_failures = 0;
+	m->registered = true;
+	m->acked = m->inflight_version;
+	m->refused_ms = CLOCK_NEVER;
+	if (m->rejected == m->acked)
+		m->rejected = 0;
+	m->beat_due_ms = CLOCK_NEVER;
+	if (m->ephemeral && m->want_version != 0) /* spreads the phases, and is never late */
+		m->beat_due_ms = now_ms + interval_ms - jitter_upto(&m->seed, interval_ms / 10);
+	if (m->acked != m->want_version) {
+		m->write_due_ms = now_ms;
+		return;
+	}
+	machine_become_up(m);
+	if (repeat)
+		m->lost_version = m->acked;
+	else if (overwrite_looms(m, now_ms))
+		m->write_due_ms = now_ms + REPEAT_MS;
+}
+
+static void retry_post(struct machine *m, uint64_t now_ms)
+{
+	if (m->state == MACHINE_REJECTED)
+		m->write_due_ms = now_ms + REJECTED_MS + jitter_upto(&m->seed, REJECTED_MS / 10);
+	else
+		m->write_due_ms = now_ms + jitter_backoff_ms(&m->seed, m->n_failures);
+}
+
+static void post_refused(struct machine *m, uint64_t now_ms)
+{
+	bool was_good = m->inflight_version == m->acked;
+
+	if (was_good && m->refused_ms == CLOCK_NEVER)
+		m->refused_ms = now_ms;
+	if (!was_good || now_ms - m->refused_ms >= PATIENCE_MS) {
+		m->rejected = m->inflight_version;
+		if (m->rejected == m->want_version)
+			m->state = MACHINE_REJECTED;
+	}
+	if (m->inflight_version == m->want_version)
+		retry_post(m, now_ms);
+	else
+		m->write_due_ms = now_ms;
+}
+
+void answer_post(struct machine *m, enum machine_outcome outcome, uint64_t now_ms)
+{
+	if (outcome == MACHINE_OK) {
+		post_done(m, now_ms);
+		return;
+	}
+	m->n_failures++;
+	if (outcome == MACHINE_LOST) {
+		if (!lost_post_may_land(m, now_ms))
+			m->lost_version = m->inflight_version;
+		m->lost_post = true;
+		m->lost_ms = now_ms;
+	}
+	if (m->state == MACHINE_LEAVING)
+		m->write_due_ms = now_ms;
+	else if (outcome == MACHINE_REFUSED)
+		post_refused(m, now_ms);
+	else
+		retry_post(m, now_ms);
+}
+
+void answer_delete(struct machine *m, enum machine_outcome outcome, uint64_t now_ms)
+{
+	bool done = outcome == MACHINE_OK || outcome == MACHINE_UNKNOWN;
+
+	if (m->want_version != 0) { /* wanted again meanwhile */
+		m->write_due_ms = now_ms;
+	} else if (done && m->n_deletes == 0 && lost_post_may_land(m, now_ms)) {
+		m->n_deletes++;
+		m->n_failures = 0;
+		m->write_due_ms = now_ms + REPEAT_MS;
+	} else if (done || now_ms >= m->leave_by_ms) {
+		machine_become_gone(m);
+	} else {
+		m->n_failures++;
+		m->write_due_ms = now_ms + jitter_backoff_ms(&m->seed, m->n_failures);
+		if (m->write_due_ms > m->leave_by_ms) /* the last try */
+			m->write_due_ms = m->leave_by_ms;
+	}
+}
