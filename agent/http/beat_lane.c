@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The beat lane: many small requests over few kept connections
+ *
+ * Beats wait in one queue. Whichever connection is idle takes the first of them, so a slow node
+ * gets less and no beat waits behind another one's reply. Connections are opened when beats wait
+ * and none is idle, up to n_connections a node, and are kept.
+ *
+ * A suspect node gets at most one beat at a time, and only when its back-off is over: that one is
+ * the probe. It is sent while other nodes do the work, so that a node that is back is noticed. When
+ * no node may be asked, what waits ends as unsent at once: the sender knows best when to try again.
+ *
+ * A beat that goes on to another node is bound to that one and waits in the node's own queue
+ * (beat_flight.c). A beat whose connection closed under it stays in its slot (beat_slot.c).
+ *
+ * Everything happens in turns: a flush, a tick or a connection's events note what changed, and one
+ * dispatch at the end of the turn hands beats out. So no call nests in another of its kind, and
+ * what done submits waits for the next flush. One thread.
+ */
+#include "http/beat_lane.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "http/beat_flight.h"
+#include "http/beat_slot.h"
+#include "http/beat_state.h"
+#include "http/health.h"
+
+static int node_init(struct beat_lane *lane, uint32_t node)
+{
+	struct beat_node *at = &lane->at[node];
+	int n;
+
+	n = asprintf(&at->head,
+		     "Host: %s\r\n"
+		     "User-Agent: " CURL_GLUE_AGENT "\r\n"
+		     "Client-Version: " ONEBEAT_VERSION "\r\n"
+		     "Accept: application/json, */*\r\n"
+		     "Content-Length: 0\r\n\r\n",
+		     lane->nodes->nodes[node].host);
+	if (n < 0) {
+		at->head = NULL;
+		return -ENOMEM;
+	}
+	at->n_head = (size_t)n;
+	at->slots = calloc(lane->n_connections, sizeof(*at->slots));
+	if (!at->slots)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < lane->n_connections; i++) {
+		int r = beat_slot_init(&at->slots[i], lane, node);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static void node_deinit(struct beat_lane *lane, struct beat_node *at)
+{
+	for (uint32_t i = 0; at->slots && i < lane->n_connections; i++)
+		beat_slot_deinit(&at->slots[i]);
+	free(at->slots);
+	free(at->head);
+}
+
+int beat_lane_new(struct beat_lane **out, struct loop *loop, struct http_nodes *nodes,
+		  uint32_t n_connections, http_done_fn done, void *ctx)
+{
+	struct beat_lane *lane = calloc(1, sizeof(*lane));
+	int r = 0;
+
+	assert(n_connections > 0 && nodes->n_nodes > 0);
+	*out = NULL;
+	if (!lane)
+		return -ENOMEM;
+	lane->loop = loop;
+	lane->nodes = nodes;
+	lane->n_connections = n_connections;
+	lane->done = done;
+	lane->ctx = ctx;
+	lane->timeouts = (struct beat_timeouts)BEAT_TIMEOUTS_DEFAULT;
+	lane->cursor = http_nodes_start(nodes);
+	lane->at = calloc(nodes->n_nodes, sizeof(*lane->at));
+	if (!lane->at)
+		r = -ENOMEM;
+	for (uint32_t i = 0; i < nodes->n_nodes && r == 0; i++)
+		r = node_init(lane, i);
+	if (r < 0) {
+		beat_lane_free(lane);
+		return r;
+	}
+	*out = lane;
+	return 0;
+}
+
+struct beat_lane *beat_lane_free(struct beat_lane *lane)
+{
+	if (!lane)
+		return NULL;
+	assert(!lane->busy);
+	for (uint32_t i = 0; lane->at && i < lane->nodes->n_nodes; i++)
+		node_deinit(lane, &lane->at[i]);
+	free(lane->at);
+	beat_record_pool_deinit(&lane->pool);
+	free(lane);
+	return NULL;
+}
+
+void beat_lane_set_timeouts(struct beat_lane *lane, const struct beat_timeouts *timeouts)
+{
+	lane->timeouts = *timeouts;
+}
+
+int beat_lane_submit(struct beat_lane *lane, const char *request, uint32_t n_request, void *tag,
+		     uint32_t serial)
+{
+	struct beat_record *beat = beat_record_new(&lane->pool);
+
+	if (!beat)
+		return -ENOMEM;
+	beat->request = request;
+	beat->n_request = n_request;
+	beat->tag = tag;
+	beat->serial = serial;
+	beat_record_push(&lane->submitted, beat);
+	return 0;
+}
+
+static struct beat_slot *slot_at(const struct beat_lane *lane, uint32_t node, uint32_t i)
+{
+	return &lane->at[node].slots[i];
+}
+
+static bool usable(const struct beat_lane *lane, uint32_t node)
+{
+	return http_nodes_usable(lane->nodes, node, lane->now_ms);
+}
+
+static bool suspect(const struct beat_lane *lane, uint32_t node)
+{
+	return lane->nodes->nodes[node].retry_ms != 0;
+}
+
+static uint32_t count_slots(const struct beat_lane *lane, uint32_t node, enum beat_conn_state state)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < lane->n_connections; i++)
+		n += slot_at(lane, node, i)->conn.state == state;
+	return n;
+}
+
+/* Beats are on their way to the node, or a connection is. */
+static bool node_works(const struct beat_lane *lane, uint32_t node)
+{
+	for (uint32_t i = 0; i < lane->n_connections; i++) {
+		if (slot_at(lane, node, i)->n_inflight > 0)
+			return true;
+	}
+	return count_slots(lane, node, BEAT_CONN_CONNECTING) > 0;
+}
+
+/* May the node be given (more) work? A suspect gets one piece at a time. */
+static bool admits(const struct beat_lane *lane, uint32_t node)
+{
+	return usable(lane, node) && (!suspect(lane, node) || !node_works(lane, node));
+}
+
+/* Gives a slot what it can take, and writes it. */
+static void fill(struct beat_lane *lane, struct beat_slot *slot)
+{
+	bool handed = false;
+
+	while (beat_slot_has_room(slot) && admits(lane, slot->node)) {
+		struct beat_record *beat = beat_record_pop(&lane->at[slot->node].bound);
+
+		if (!beat)
+			beat = beat_record_pop(&lane->queue);
+		if (!beat)
+			break;
+		beat_slot_hand(slot, beat);
+		handed = true;
+	}
+	if (handed)
+		beat_slot_push(slot);
+}
+
+/*
+ * Beats whose connection closed under them get a new one, or another node if theirs has failed
+ * meanwhile. An idle connection that has had all its requests makes room for a new one.
+ */
+static void mend(struct beat_lane *lane, struct beat_slot *slot)
+{
+	const struct http_node *node = &lane->nodes->nodes[slot->node];
+
+	if (slot->conn.state == BEAT_CONN_OPEN && slot->n_inflight == 0 &&
+	    !beat_slot_has_room(slot))
+		beat_conn_close(&slot->conn);
+	if (slot->conn.state != BEAT_CONN_CLOSED || slot->n_inflight == 0)
+		return;
+	if (usable(lane, slot->node))
+		beat_slot_open(slot);
+	else
+		beat_slot_abandon(slot, node->last_error);
+}
+
+/* Opens up to n of a node's closed slots; a suspect's only one. */
+static uint32_t connect_some(struct beat_lane *lane, uint32_t node, uint32_t n)
+{
+	uint32_t n_opened = 0;
+
+	for (uint32_t i = 0; i < lane->n_connections && n_opened < n; i++) {
+		struct beat_slot *slot = slot_at(lane, node, i);
+
+		if (slot->conn.state != BEAT_CONN_CLOSED || slot->n_inflight > 0)
+			continue;
+		if (!admits(lane, node))
+			break;
+		beat_slot_open(slot);
+		n_opened++;
+	}
+	return n_opened;
+}
+
+/* Connections for the beats that only this node is to get; for a suspect, one to probe it with. */
+static void connect_for_node(struct beat_lane *lane, uint32_t node)
+{
+	uint32_t n_coming = count_slots(lane, node, BEAT_CONN_CONNECTING);
+	uint32_t n_bound = lane->at[node].bound.n;
+
+	if (!usable(lane, node))
+		beat_flight_divert(lane, node);
+	else if (n_bound > n_coming)
+		connect_some(lane, node, n_bound - n_coming);
+	else if (suspect(lane, node) && lane->queue.n > 0 &&
+		 count_slots(lane, node, BEAT_CONN_OPEN) == 0)
+		connect_some(lane, node, 1);
+}
+
+/* Connections for the queue, spread over the healthy nodes from a random start. */
+static void connect_for_queue(struct beat_lane *lane)
+{
+	const uint32_t n_nodes = lane->nodes->n_nodes;
+	uint32_t start = http_nodes_start(lane->nodes);
+	uint32_t n_coming = 0;
+
+	for (uint32_t node = 0; node < n_nodes; node++) {
+		if (!suspect(lane, node))
+			n_coming += count_slots(lane, node, BEAT_CONN_CONNECTING);
+	}
+	for (uint32_t round = 0; round < lane->n_connections; round++) {
+		for (uint32_t i = 0; i < n_nodes && n_coming < lane->queue.n; i++) {
+			uint32_t node = (start + i) % n_nodes;
+
+			if (!suspect(lane, node))
+				n_coming += connect_some(lane, node, 1);
+		}
+	}
+}
+
+static void hand_out(struct beat_lane *lane)
+{
+	const uint32_t n_nodes = lane->nodes->n_nodes;
+
+	for (uint32_t round = 0; round < lane->n_connections; round++) {
+		for (uint32_t i = 0; i < n_nodes; i++)
+			fill(lane, slot_at(lane, (lane->cursor + i) % n_nodes, round));
+	}
+	lane->cursor = (lane->cursor + 1) % n_nodes;
+}
+
+/* No node may be asked: nobody waits for that to change. */
+static void fail_fast(struct beat_lane *lane)
+{
+	struct beat_record_queue given_up = { 0 };
+	struct beat_record *beat;
+	uint32_t node;
+
+	for (node = 0; node < lane->nodes->n_nodes; node++) {
+		if (usable(lane, node))
+			return;
+	}
+	node = http_nodes_start(lane->nodes);
+	beat_record_move(&given_up, &lane->queue);
+	while ((beat = beat_record_pop(&given_up)) != NULL) {
+		beat->node = node;
+		beat_flight_given_up(lane, beat, lane->nodes->nodes[node].last_error);
+	}
+}
+
+/* Brings work and connections together until nothing changes any more. */
+static void dispatch(struct beat_lane *lane)
+{
+	assert(lane->busy);
+	do {
+		lane->stirred = false;
+		for (uint32_t node = 0; node < lane->nodes->n_nodes; node++) {
+			for (uint32_t i = 0; i < lane->n_connections; i++)
+				mend(lane, slot_at(lane, node, i));
+		}
+		hand_out(lane);
+		for (uint32_t node = 0; node < lane->nodes->n_nodes; node++)
+			connect_for_node(lane, node);
+		connect_for_queue(lane);
+		fail_fast(lane);
+	} while (lane->stirred);
+}
+
+void beat_lane_turned(struct beat_slot *slot)
+{
+	struct beat_lane *lane = slot->lane;
+
+	if (lane->busy)
+		return; /* the turn that is under way will dispatch */
+	lane->busy = true;
+	lane->now_ms = clock_now_ms();
+	/* The common case is one reply and one connection that is idle again. */
+	if (!lane->stirred)
+		fill(lane, slot);
+	if (lane->stirred)
+		dispatch(lane);
+	lane->busy = false;
+}
+
+void beat_lane_flush(struct beat_lane *lane, uint64_t now_ms)
+{
+	if (lane->submitted.n == 0)
+		return;
+	for (struct beat_record *beat = lane->submitted.first; beat; beat = beat->next)
+		beat->due_ms = now_ms + lane->timeouts.queue_ms;
+	beat_record_move(&lane->queue, &lane->submitted);
+	if (lane->busy) {
+		lane->again = true;
+		return;
+	}
+	lane->busy = true;
+	lane->now_ms = now_ms;
+	dispatch(lane);
+	lane->busy = false;
+}
+
+static void give_up_queued(struct beat_lane *lane)
+{
+	while (lane->queue.first && lane->queue.first->due_ms <= lane->now_ms)
+		beat_flight_given_up(lane, beat_record_pop(&lane->queue),
+				     "no connection was free in time");
+}
+
+static void give_up_bound(struct beat_lane *lane, struct beat_node *at)
+{
+	struct beat_record_queue waiting = { 0 };
+	struct beat_record *beat;
+
+	if (at->bound.n == 0 || at->bound_due_ms > lane->now_ms)
+		return;
+	beat_record_move(&waiting, &at->bound);
+	at->bound_due_ms = CLOCK_NEVER;
+	while ((beat = beat_record_pop(&waiting)) != NULL) {
+		if (beat->due_ms <= lane->now_ms) {
+			beat_flight_given_up(lane, beat,
+					     "no connection to another node was free in time");
+			continue;
+		}
+		if (beat->due_ms < at->bound_due_ms)
+			at->bound_due_ms = beat->due_ms;
+		beat_record_push(&at->bound, beat);
+	}
+}
+
+void beat_lane_tick(struct beat_lane *lane, uint64_t now_ms)
+{
+	assert(!lane->busy);
+	if (beat_lane_due_ms(lane) > now_ms)
+		return;
+	lane->busy = true;
+	lane->again = false;
+	lane->now_ms = now_ms;
+	for (uint32_t node = 0; node < lane->nodes->n_nodes; node++) {
+		for (uint32_t i = 0; i < lane->n_connections; i++)
+			beat_slot_tick(slot_at(lane, node, i));
+		give_up_bound(lane, &lane->at[node]);
+	}
+	give_up_queued(lane);
+	dispatch(lane);
+	lane->busy = false;
+}
+
+uint64_t beat_lane_due_ms(const struct beat_lane *lane)
+{
+	uint64_t due_ms = lane->queue.first ? lane->queue.first->due_ms : CLOCK_NEVER;
+
+	if (lane->again)
+		return 0;
+	for (uint32_t node = 0; node < lane->nodes->n_nodes; node++) {
+		const struct beat_node *at = &lane->at[node];
+
+		if (at->bound.n > 0 && at->bound_due_ms < due_ms)
+			due_ms = at->bound_due_ms;
+		for (uint32_t i = 0; i < lane->n_connections; i++) {
+			uint64_t slot_due_ms = beat_slot_due_ms(&at->slots[i]);
+
+			if (slot_due_ms < due_ms)
+				due_ms = slot_due_ms;
+		}
+	}
+	return due_ms;
+}
+
+uint32_t beat_lane_connections(const struct beat_lane *lane, uint32_t node)
+{
+	return count_slots(lane, node, BEAT_CONN_OPEN);
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef HTTP_BEAT_STATE_H
+#define HTTP_BEAT_STATE_H
+
+/* What the files of the beat lane share: beat_lane.c, beat_slot.c, beat_flight.c. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "http/beat_conn.h"
+#include "http/beat_lane.h"
+#include "http/beat_record.h"
+#include "http/nodes.h"
+#include "http/result.h"
+
+/* Requests in flight on a connection. More would be pipelining. */
+#define BEAT_DEPTH 1u
+
+/* The place of one connection to a node. */
+struct beat_slot {
+	struct beat_lane *lane;
+	uint32_t node;
+	struct beat_conn conn;
+	/* Oldest first. While the connection is not open: to be written again as soon as it is. */
+	struct beat_record *inflight[BEAT_DEPTH];
+	uint32_t n_inflight;
+	uint32_t n_written; /* requests, since it was opened */
+	uint64_t used_ms;
+};
+
+/* One node, as the lane sees it. */
+struct beat_node {
+	struct beat_slot *slots; /* lane->n_connections of them */
+	char *head;              /* what follows the request line, with the blank line */
+	size_t n_head;
+	uint32_t limit;                 /* requests that it takes on a connection; 0: unknown */
+	struct beat_record_queue bound; /* beats that are to be sent here and nowhere else */
+	uint64_t bound_due_ms;          /* none of them gives up before */
+};
+
+struct beat_lane {
+	struct loop *loop;
+	struct http_nodes *nodes;
+	struct beat_node *at; /* one for each of nodes */
+	uint32_t n_connections;
+	uint32_t cursor; /* node at which the next handing out begins */
+	http_done_fn done;
+	void *ctx;
+	struct beat_timeouts timeouts;
+	struct beat_record_pool pool;
+	struct beat_record_queue submitted; /* not flushed yet */
+	struct beat_record_queue queue;     /* any connection may take the first */
+	uint64_t now_ms;
+	bool busy;    /* a turn of the lane is under way */
+	bool stirred; /* something changed that concerns more than one slot */
+	bool again;   /* flushed from within a turn: the next tick is due at once */
+};
+
+#endif

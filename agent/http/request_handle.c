@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One easy handle of the request lane
+ *
+ * Made once with all that does not change: libcurl formats a URL byte by byte, so the URL is
+ * constant and what differs goes through CURLOPT_REQUEST_TARGET. A plain CUSTOMREQUEST sends no
+ * Content-Length, which some servers want of a POST, hence the header.
+ *
+ * The body is kept up to HTTP_BODY_MAX and read on to FRAMING_REPLY_MAX, as in the beat lane.
+ */
+#include "http/request_handle.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "http/framing.h"
+
+#define BODY_FIRST 512u
+#define MAX_IDLE_S 50L /* the servers close at 60 */
+
+static const char *const method_names[] = {
+	[HTTP_GET] = "GET",
+	[HTTP_POST] = "POST",
+	[HTTP_PUT] = "PUT",
+	[HTTP_DELETE] = "DELETE",
+};
+
+static bool body_reserve(struct request_handle *handle, size_t n)
+{
+	size_t size = handle->size_body ? handle->size_body : BODY_FIRST;
+	char *body;
+
+	while (size < handle->n_body + n + 1)
+		size *= 2;
+	if (size == handle->size_body)
+		return true;
+	body = realloc(handle->body, size);
+	if (!body)
+		return false;
+	handle->body = body;
+	handle->size_body = size;
+	return true;
+}
+
+/* CURLOPT_WRITEFUNCTION; anything but n ends the transfer. */
+static size_t take_body(char *bytes, size_t size, size_t n, void *ctx)
+{
+	struct request_handle *handle = ctx;
+	size_t n_kept = n < HTTP_BODY_MAX - handle->n_body ? n : HTTP_BODY_MAX - handle->n_body;
+
+	(void)size; /* is always 1 */
+	handle->n_wire += n;
+	if (handle->n_wire > FRAMING_REPLY_MAX || !body_reserve(handle, n_kept))
+		return 0;
+	memcpy(handle->body + handle->n_body, bytes, n_kept);
+	handle->n_body += n_kept;
+	handle->body[handle->n_body] = '\0';
+	return n;
+}
+
+int request_handle_init(struct request_handle *handle, struct curl_glue *glue, uint32_t node,
+			const char *url, struct curl_slist *headers)
+{
+	*handle = (struct request_handle){ .node = node };
+	handle->easy = curl_glue_easy(glue, url, handle->error);
+	if (!handle->easy)
+		return -ENOMEM;
+	curl_easy_setopt(handle->easy, CURLOPT_PRIVATE, handle);
+	curl_easy_setopt(handle->easy, CURLOPT_HTTPHEADER, headers);
+	curl_easy_setopt(handle->easy, CURLOPT_WRITEFUNCTION, take_body);
+	curl_easy_setopt(handle->easy, CURLOPT_WRITEDATA, handle);
+	curl_easy_setopt(handle->easy, CURLOPT_BUFFERSIZE, 4096L);
+	curl_easy_setopt(handle->easy, CURLOPT_MAXAGE_CONN, MAX_IDLE_S);
+	return 0;
+}
+
+void request_handle_deinit(struct request_handle *handle, struct curl_glue *glue)
+{
+	if (handle->request)
+		curl_glue_stop(glue, handle->easy);
+	request_queue_free(handle->request);
+	curl_easy_cleanup(handle->easy);
+	free(handle->body);
+	*handle = (struct request_handle){ 0 };
+}
+
+int request_handle_begin(struct request_handle *handle, struct curl_glue *glue,
+			 struct request *request, uint32_t connect_ms, uint32_t total_ms)
+{
+	CURL *easy = handle->easy;
+	const char *target = request->target;
+
+	assert(!handle->request);
+	handle->n_body = 0;
+	handle->n_wire = 0;
+	handle->error[0] = '\0';
+	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms);
+	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)total_ms);
+	if (curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method_names[request->method]) !=
+		    CURLE_OK ||
+	    curl_easy_setopt(easy, CURLOPT_REQUEST_TARGET, target) != CURLE_OK ||
+	    curl_glue_start(glue, easy) < 0)
+		return -ENOMEM;
+	handle->request = request;
+	return 0;
+}
+
+struct request *request_handle_end(struct request_handle *handle, struct curl_glue *glue,
+				   CURLcode code, struct request_handle_result *out)
+{
+	struct request *request = handle->request;
+	long status = 0;
+	long n_sent = 0;
+
+	assert(request);
+	curl_easy_getinfo(handle->easy, CURLINFO_RESPONSE_CODE, &status);
+	curl_easy_getinfo(handle->easy, CURLINFO_REQUEST_SIZE, &n_sent);
+	*out = (struct request_handle_result){
+		.status = code == CURLE_OK ? (int)status : 0,
+		.body = handle->n_body > 0 ? handle->body : "",
+		.n_body = handle->n_body,
+		.why = "",
+		.sent = n_sent > 0,
+	};
+	if (code != CURLE_OK)
+		out->why = handle->error[0] ? handle->error : curl_easy_strerror(code);
+	curl_glue_stop(glue, handle->easy);
+	handle->request = NULL;
+	return request;
+}
+
+struct request_handle *request_handle_of(CURL *easy)
+{
+	struct request_handle *handle = NULL;
+
+	curl_easy_getinfo(easy, CURLINFO_PRIVATE, &handle);
+	assert(handle);
+	return handle;
+}

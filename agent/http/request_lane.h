@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef HTTP_REQUEST_LANE_H
+#define HTTP_REQUEST_LANE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/loop.h"
+#include "http/nodes.h"
+#include "http/result.h"
+
+enum http_method {
+	HTTP_GET,
+	HTTP_POST,
+	HTTP_PUT,
+	HTTP_DELETE
+};
+
+struct request_lane;
+
+/* n_connections per node (>= 1). loop and nodes stay the caller's and outlive the lane. */
+int request_lane_new(struct request_lane **out, struct loop *loop, struct http_nodes *nodes,
+		     uint32_t n_connections, http_done_fn done, void *ctx);
+/* Drops what is queued and in flight without calling done. Takes NULL, returns NULL. */
+struct request_lane *request_lane_free(struct request_lane *lane);
+
+/* For one node each, from here on; HTTP_CONNECT_MS and HTTP_TOTAL_MS until then. */
+void request_lane_set_timeouts(struct request_lane *lane, uint32_t connect_ms, uint32_t total_ms);
+
+/*
+ * Queues a request; target ("/nacos/v1/...") is copied. DELETEs go before everything else. Tries
+ * nodes from a random start, each once, going on after a transport failure or a 5xx. 0 or -ENOMEM.
+ */
+int request_lane_submit(struct request_lane *lane, enum http_method method, const char *target,
+			void *tag, uint32_t serial);
+
+/* Deadlines and libcurl's timer: call when due, and once a loop turn. */
+void request_lane_tick(struct request_lane *lane, uint64_t now_ms);
+uint64_t request_lane_due_ms(const struct request_lane *lane);
+/* Requests that have not come to their end. */
+uint32_t request_lane_backlog(const struct request_lane *lane);
+
+#endif
