@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Adoption: what a predecessor left
+ *
+ * The manifest names the descriptors that the keeper held; the journal says what they were. A lease whose socket
+ * was held goes on as if nothing had happened. One whose socket is lost (the keeper died too) is known by its
+ * process: pid and start time, and then its pidfd. A segment that is lost is replaced, and the holds in it live
+ * on the journal's descriptors (SLOT_LOST) until their processes come back with a new lease or die.
+ *
+ * An instance's past requests decide what the sender does first: see machine_adopt(). Instances that nobody
+ * holds any more are deregistered. Descriptors that the journal does not know are closed: their clients see the
+ * end and come back.
+ *
+ * The slot at hand is marked in the journal: when adopting one kills the agent again and again, the keeper says
+ * "quarantine", and that slot is left out. Runs once, before the watcher's first turn.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "segment/state.h"
+
+/* Takes the descriptor of an entry: what is left untaken at the end is closed. */
+static int take_entry(struct manifest_entry *entries, uint32_t n, enum channel_kind kind,
+		      uint64_t id)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		if (entries[i].kind == kind && entries[i].id == id && entries[i].fd >= 0) {
+			int fd = entries[i].fd;
+
+			entries[i].fd = -1;
+			return fd;
+		}
+	}
+	return -1;
+}
+
+struct adoption {
+	struct watcher *w;
+	struct manifest_entry *entries;
+	uint32_t n_entries;
+	bool quarantine;
+	uint32_t bad_domain, bad_slot;
+	uint32_t n_slots;
+};
+
+static int adopt_domain(struct adoption *a, uint32_t index, const struct journal_domain *rec,
+			bool *lost)
+{
+	struct watcher *w = a->w;
+	int data_fd = take_entry(a->entries, a->n_entries, CHANNEL_DATA, rec->uid);
+	int status_fd = take_entry(a->entries, a->n_entries, CHANNEL_STATUS, rec->uid);
+	int r = -ENOENT;
+
+	*lost = false;
+	if (data_fd >= 0 && status_fd >= 0) {
+		r = domain_adopt(&w->domains[index], index, rec->uid, w->options.n_slots, rec->uuid,
+				 data_fd, status_fd);
+	} else {
+		close_fdp(&data_fd);
+		close_fdp(&status_fd);
+	}
+	if (r == 0) {
+		w->domains[index]->watcher = w;
+		w->n_domains++;
+		return 0;
+	}
+	log_warning("adopt.segment",
+		    "uid=%u error=%s next=\"a new one; processes come back to it\"", rec->uid,
+		    LOG_Q(strerror(-r)));
+	*lost = true;
+	r = domain_new(&w->domains[index], index, rec->uid, w->options.n_slots);
+	if (r < 0)
+		return r;
+	w->domains[index]->watcher = w;
+	w->n_domains++;
+	return grant_introduce(w, w->domains[index]);
+}
+
+static void identity_from(const struct journal_lease *rec, struct identity *id)
+{
+	*id = (struct identity){
+		.pid = rec->pid,
+		.uid = rec->uid,
+		.gid = rec->gid,
+		.cookie = rec->cookie,
+		.start_ticks = rec->start_ticks,
+		.exe_dev = rec->exe_dev,
+		.exe_ino = rec->exe_ino,
+	};
+	memcpy(id->program, rec->program, sizeof(id->program));
+	id->program[sizeof(id->program) - 1] = '\0';
+}
+
+static uint64_t cookie_of(int fd)
+{
+	uint64_t cookie = 0;
+	socklen_t n = sizeof(cookie);
+
+	return getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &n) == 0 ? cookie : 0;
+}
+
+static struct domain *domain_of(struct watcher *w, uid_t uid)
+{
+	for (uint32_t i = 0; i < JOURNAL_DOMAINS_MAX; i++) {
+		if (w->domains[i] && w->domains[i]->uid == uid)
+			return w->domains[i];
+	}
+	return NULL;
+}
+
+static void adopt_lease(struct adoption *a, uint32_t index, const struct journal_lease *rec)
+{
+	int fd = take_entry(a->entries, a->n_entries, CHANNEL_LEASE, rec->cookie);
+	struct domain *domain = domain_of(a->w, rec->uid);
+	struct lease *lease = NULL;
+	struct identity id;
+
+	if (fd >= 0 && cookie_of(fd) != rec->cookie)
+		close_fdp(&fd);
+	identity_from(rec, &id);
+	if (domain)
+		lease = lease_new(a->w, fd, &id, -1, index);
+	if (!lease) {
+		log_error("adopt.lease", "pid=%d error=\"no memory or no segment\"", rec->pid);
+		close_fdp(&fd);
+		return;
+	}
+	lease->domain = domain;
+	lease->flags = rec->flags;
+	lease->state = fd >= 0 ? LEASE_OPEN : LEASE_WATCHED;
+	lease->welcomed = rec->state != LEASE_HOLDING;
+	if (fd >= 0)
+		a->w->n_open++;
+	lease_journal(lease);
+}
+
+static struct instance *instance_for(struct watcher *w, const struct descriptor *d, uint32_t id)
+{
+	struct journal_instance rec;
+	struct journal_progress past;
+	struct instance *inst = instance_find(w, d);
+
+	if (inst)
+		return inst;
+	inst = instance_new(w, d, id);
+	if (!inst)
+		return NULL;
+	if (journal_get_instance(w->journal, id, &rec))
+		inst->version = rec.version;
+	if (journal_get_progress(w->journal, id, &past)) {
+		inst->beat->adopted = true;
+		inst->beat->past.posted = past.posted;
+		inst->beat->past.acked = past.acked;
+		inst->beat->past.delete_attempted = past.delete_attempted != 0;
+	}
+	return inst;
+}
+
+/* The recorded descriptor as it was in force: decoded again, with the address that was chosen then. */
+static struct descriptor *descriptor_from(struct watcher *w, const struct journal_slot *rec,
+					  bool *gave_ip)
+{
+	char why[DECODE_WHY_MAX] = "";
+	struct descriptor *d, *whole;
+
+	if (decode_descriptor(rec->descriptor, rec->length, &d, why) < 0)
+		return NULL;
+	*gave_ip = d->ip[0] != '\0';
+	whole = descriptor_with(d, d->registry[0] ? NULL : w->options.registry,
+				d->namespace_id[0] ? NULL : w->options.namespace_id,
+				*gave_ip ? NULL : rec->ip, d->enabled);
+	descriptor_unref(d);
+	return whole;
+}
+
+static void adopt_hold(struct adoption *a, struct slot *slot, const struct journal_slot *rec)
+{
+	struct watcher *w = a->w;
+	struct instance *inst;
+
+	slot->descriptor = descriptor_from(w, rec, &slot->gave_ip);
+	inst = slot->descriptor ? instance_for(w, slot->descriptor, rec->instance) : NULL;
+	if (!inst) {
+		log_error("adopt.slot",
+			  "slot=%u error=\"its record makes no sense\" next=\"left out\"",
+			  slot->index);
+		return;
+	}
+	slot->version = rec->version;
+	slot->policy = (uint8_t)rec->policy;
+	slot->order = rec->order;
+	slot->ticked_ms = clock_now_ms();
+	if (rec->order > w->order)
+		w->order = rec->order;
+	slot->instance = inst;
+	if (rec->state == SLOT_LEAVING) {
+		slot->lost = slot->state == SLOT_LOST;
+		slot->state = SLOT_LEAVING;
+		inst->leaving = slot;
+		return;
+	}
+	slot->hold_next = inst->holds;
+	inst->holds = slot;
+	inst->n_holds++;
+	inst->was_listening = inst->version > 0;
+	a->n_slots++;
+}
+
+static void adopt_slot(struct adoption *a, struct domain *d, uint32_t index, bool lost)
+{
+	static struct journal_slot rec;
+	struct watcher *w = a->w;
+	struct lease *lease;
+	struct slot *slot;
+	bool held;
+
+	if (!journal_get_slot(w->journal, d->index, index, &rec) || rec.state == SLOT_FREE ||
+	    rec.state > SLOT_LOST)
+		return;
+	held = rec.state == SLOT_LIVE || rec.state == SLOT_LEAVING || rec.state == SLOT_LOST;
+	lease = numbered_get(&w->leases, rec.lease);
+	if ((a->quarantine && d->index == a->bad_domain && index == a->bad_slot) ||
+	    (lost && !held) || (!held && !lease)) {
+		journal_drop_slot(w->journal, d->index, index);
+		return;
+	}
+	journal_mark_adopting(w->journal, d->index, index);
+	domain_take(d, index, lost ? SLOT_LOST : (enum slot_state)rec.state, rec.generation);
+	slot = &d->slots[index];
+	d->last[index] = rec.state == SLOT_LIVE ? rec.version : 0;
+	if (lease)
+		grant_link(lease, slot);
+	if (held)
+		adopt_hold(a, slot, &rec);
+}
+
+static void adopt_domains(struct adoption *a, bool lost[JOURNAL_DOMAINS_MAX])
+{
+	struct journal_domain rec;
+
+	for (uint32_t i = 0; i < JOURNAL_DOMAINS_MAX; i++) {
+		int r;
+
+		if (!journal_get_domain(a->w->journal, i, &rec))
+			continue;
+		r = adopt_domain(a, i, &rec, &lost[i]);
+		if (r < 0)
+			log_error("adopt.domain", "uid=%u error=%s", rec.uid, LOG_Q(strerror(-r)));
+	}
+}
+
+static void adopt_leases(struct adoption *a)
+{
+	struct journal_lease rec;
+
+	for (uint32_t i = 0; i < JOURNAL_LEASES_MAX; i++) {
+		if (journal_get_lease(a->w->journal, i, &rec))
+			adopt_lease(a, i, &rec);
+	}
+}
+
+/* A hold without a lease cannot end by itself: nobody's life is its life. */
+static void drop_unheld(struct watcher *w, struct domain *d)
+{
+	for (uint32_t i = 0; i < d->n_high; i++) {
+		struct slot *s = &d->slots[i];
+
+		if ((s->state == SLOT_LIVE || s->state == SLOT_LOST) && (!s->lease || !s->instance))
+			hold_drop(w, s);
+	}
+}
+
+static void decide_all(struct watcher *w)
+{
+	for (uint32_t i = 0; i < w->instances.n_items; i++) {
+		struct instance *inst = w->instances.items[i];
+
+		if (inst)
+			instance_adopted(w, inst);
+	}
+}
+
+/* Leases begin to speak: what died meanwhile is found here. */
+static void start_leases(struct watcher *w)
+{
+	for (uint32_t i = 0; i < w->leases.n_items; i++) {
+		struct lease *lease = w->leases.items[i];
+
+		if (!lease)
+			continue;
+		if (lease->state == LEASE_OPEN) {
+			if (lease_watch(lease) < 0)
+				lease_ended(lease);
+			else
+				lease_watch_owner(lease);
+		} else if (lease_watch_process(lease) < 0) {
+			lease_died(lease);
+		} else {
+			lease_settle(lease);
+		}
+	}
+}
+
+/* What was published or marked while nobody looked. */
+static void look_at_all(struct watcher *w, struct domain *d)
+{
+	for (uint32_t i = 0; i < d->n_high; i++)
+		hold_look(w, &d->slots[i]);
+}
+
+static void close_untaken(struct adoption *a)
+{
+	for (uint32_t i = 0; i < a->n_entries; i++) {
+		struct manifest_entry *e = &a->entries[i];
+		struct channel_msg drop = { .version = CHANNEL_VERSION,
+					    .type = CHANNEL_DROP,
+					    .kind = (uint16_t)e->kind,
+					    .id = e->id };
+
+		if (e->fd < 0)
+			continue;
+		(void)channel_send(a->w->link, &drop, -1);
+		close_fdp(&e->fd);
+	}
+}
+
+int adopt_all(struct watcher *w)
+{
+	bool lost[JOURNAL_DOMAINS_MAX] = { false };
+	struct adoption a = { .w = w, .n_entries = w->options.manifest->n_entries };
+
+	a.entries = calloc(a.n_entries ? a.n_entries : 1, sizeof(*a.entries));
+	if (!a.entries)
+		return -ENOMEM;
+	memcpy(a.entries, w->options.entries, a.n_entries * sizeof(*a.entries));
+	w->link = take_entry(a.entries, a.n_entries, CHANNEL_LINK, 0);
+	w->clients = take_entry(a.entries, a.n_entries, CHANNEL_CLIENTS, 0);
+	(void)take_entry(a.entries, a.n_entries, CHANNEL_CONTROL, 0); /* the control thread's */
+	a.quarantine = w->options.manifest->quarantine != 0;
+	journal_adopting(w->journal, &a.bad_domain, &a.bad_slot);
+	adopt_domains(&a, lost);
+	adopt_leases(&a);
+	for (uint32_t d = 0; d < JOURNAL_DOMAINS_MAX; d++) {
+		for (uint32_t i = 0; w->domains[d] && i < w->options.n_slots; i++)
+			adopt_slot(&a, w->domains[d], i, lost[d]);
+	}
+	journal_mark_adopting(w->journal, 0, ONEBEAT_NO_SLOT);
+	close_untaken(&a);
+	free(a.entries);
+	decide_all(w);
+	for (uint32_t d = 0; d < JOURNAL_DOMAINS_MAX; d++) {
+		if (w->domains[d])
+			drop_unheld(w, w->domains[d]);
+	}
+	start_leases(w);
+	for (uint32_t d = 0; d < JOURNAL_DOMAINS_MAX; d++) {
+		if (w->domains[d])
+			look_at_all(w, w->domains[d]);
+	}
+	atomic_store_explicit(&w->counts.adopted, a.n_slots, memory_order_relaxed);
+	if (a.n_slots > 0)
+		log_info("adopt", "instances=%u leases=%u open=%u", w->instances.n_used,
+			 w->leases.n_used, w->n_open);
+	return w->link < 0 || w->clients < 0 ? -EBADMSG : 0;
+}

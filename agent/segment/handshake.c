@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Messages of leases
+ *
+ * HELLO and ASK are looked at with MSG_PEEK and taken out of the socket only after they were answered. An
+ * agent that dies in between leaves them there, and its successor, which inherits the socket, answers them: so
+ * each must be answered alike when it comes a second time. What was granted for it the first time is in the
+ * journal and is found again by answered().
+ *
+ * Before HELLO is answered, the keeper must hold a duplicate of the lease, or the agent's death would look to
+ * the client like its own lease's end. While the keeper's word is awaited, the socket is not read.
+ *
+ * Nothing is believed of a message but its bytes: sizes are checked against what came, identity is the
+ * kernel's, descriptors that a client passes along are dropped by the kernel because no room is offered for
+ * them. A client that does not read is normal: what does not fit its buffer is left out and asked for again.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/log.h"
+#include "segment/state.h"
+
+#define READ_BURST 64
+
+union message {
+	struct onebeat_msg msg;
+	struct onebeat_hello hello;
+	struct onebeat_ask ask;
+	uint32_t words[(ONEBEAT_LEASE_MSG_MAX + 3) / 4];
+};
+
+static bool send_with_fds(struct lease *lease, const void *msg, size_t size, const int fds[2])
+{
+	union {
+		char room[CMSG_SPACE(sizeof(int) * 2)];
+		struct cmsghdr align;
+	} control = { .room = { 0 } };
+	struct iovec iov = { .iov_base = (void *)(uintptr_t)msg, .iov_len = size };
+	struct msghdr head = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (fds) {
+		struct cmsghdr *c;
+
+		head.msg_control = control.room;
+		head.msg_controllen = sizeof(control.room);
+		c = CMSG_FIRSTHDR(&head);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int) * 2);
+		memcpy(CMSG_DATA(c), fds, sizeof(int) * 2);
+	}
+	return sendmsg(lease->fd, &head, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)size;
+}
+
+static void send_refused(struct lease *lease, enum onebeat_reason reason, uint32_t cookie,
+			 const char *text)
+{
+	struct onebeat_refused m = {
+		.msg = { .magic = ONEBEAT_LEASE_MAGIC,
+			 .type = ONEBEAT_MSG_REFUSED,
+			 .size = sizeof(m) },
+		.cookie = cookie,
+		.reason = reason,
+	};
+	char label[64];
+
+	snprintf(m.text, sizeof(m.text), "%s", text);
+	log_warning("lease.refuse", "%s reason=%s", lease_label(lease, label), LOG_Q(text));
+	(void)send_with_fds(lease, &m, sizeof(m), NULL);
+}
+
+static struct onebeat_grant grant_of(const struct slot *slot, uint32_t cookie)
+{
+	struct onebeat_grant g = { .slot = ONEBEAT_NO_SLOT, .cookie = cookie };
+
+	if (!slot)
+		return g;
+	g.slot = slot->index;
+	g.generation = slot->generation;
+	g.class = memory_class(&slot->domain->memory, slot->index);
+	g.version = atomic_load_explicit(memory_pub(&slot->domain->memory, slot->index),
+					 memory_order_acquire);
+	return g;
+}
+
+void handshake_send_grant(struct lease *lease, const struct slot *slot, uint32_t cookie)
+{
+	struct onebeat_granted m = {
+		.msg = { .magic = ONEBEAT_LEASE_MAGIC,
+			 .type = ONEBEAT_MSG_GRANT,
+			 .size = sizeof(m) },
+		.grant = grant_of(slot, cookie),
+	};
+
+	(void)send_with_fds(lease, &m, sizeof(m), NULL);
+}
+
+/* The slot that already answers this very descriptor, from before a restart. */
+static struct slot *answered(struct lease *lease, const uint32_t *payload, uint32_t length)
+{
+	struct drain_copy copy;
+
+	for (struct slot *s = lease->slots; s; s = s->lease_next) {
+		if (s->state != SLOT_LIVE || s->version != 1 ||
+		    drain_read(&s->domain->memory, s->index, s->generation, 0, &copy) !=
+			    DRAIN_READY)
+			continue;
+		if (copy.version == 1 && copy.length == length &&
+		    memcmp(copy.payload, payload, length) == 0)
+			return s;
+	}
+	return NULL;
+}
+
+/* Publishes a descriptor that came in a message, and judges it as any other. NULL with errno. */
+static struct slot *publish(struct lease *lease, enum onebeat_class class, const uint32_t *payload,
+			    uint32_t length)
+{
+	struct slot *slot = answered(lease, payload, length);
+
+	if (slot)
+		return slot;
+	slot = grant_slot(lease,
+			  class); /* never one that the client knows: it may be writing there */
+	if (!slot)
+		return NULL;
+	memory_publish(&slot->domain->memory, slot->index, slot->generation, payload, length);
+	hold_look(lease->watcher, slot);
+	return slot;
+}
+
+static enum onebeat_class class_for(uint32_t length)
+{
+	return length <= ONEBEAT_SMALL_PAYLOAD ? ONEBEAT_CLASS_SMALL : ONEBEAT_CLASS_LARGE;
+}
+
+static void refuse_grant(struct lease *lease, uint32_t cookie)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text), "the agent grants no slot to uid %u: %s", lease->identity.uid,
+		 errno == ENOSPC ? "all are in use" : strerror(errno));
+	send_refused(lease, ONEBEAT_REASON_FULL, cookie, text);
+}
+
+static bool welcome(struct lease *lease, const struct onebeat_hello *hello)
+{
+	const struct memory *memory = &lease->domain->memory;
+	const int fds[2] = { memory->data_fd, memory->status_ro_fd };
+	struct onebeat_welcome m = {
+		.msg = { .magic = ONEBEAT_LEASE_MAGIC,
+			 .type = ONEBEAT_MSG_WELCOME,
+			 .size = sizeof(m) },
+		.major = ONEBEAT_SEGMENT_MAJOR,
+		.minor = ONEBEAT_SEGMENT_MINOR,
+		.epoch = atomic_load_explicit(&memory->status->epoch, memory_order_relaxed),
+	};
+	struct slot *first = NULL, *ahead;
+
+	grant_inherit(lease);
+	if (hello->length > 0) {
+		first = publish(lease, class_for(hello->length), hello->descriptor, hello->length);
+		if (!first) {
+			refuse_grant(lease, hello->cookie);
+			return false;
+		}
+	}
+	ahead = grant_waiting(lease, ONEBEAT_CLASS_SMALL);
+	if (!ahead)
+		ahead = grant_slot(lease, ONEBEAT_CLASS_SMALL);
+	if (!ahead && !first) {
+		refuse_grant(lease, hello->cookie);
+		return false;
+	}
+	m.grants[0] = grant_of(first, hello->cookie);
+	m.grants[1] = grant_of(ahead, 0);
+	if (!send_with_fds(lease, &m, sizeof(m), fds))
+		log_debug("lease.unread", "pid=%d", (int)lease->identity.pid);
+	lease->welcomed = true;
+	lease_journal(lease);
+	return true;
+}
+
+/* Asks the keeper to hold the lease; its HELLO stays in the socket meanwhile. */
+static bool hold(struct lease *lease, const struct onebeat_hello *hello)
+{
+	struct watcher *w = lease->watcher;
+	struct channel_msg msg = { .version = CHANNEL_VERSION,
+				   .type = CHANNEL_HOLD,
+				   .kind = CHANNEL_LEASE,
+				   .id = lease->identity.cookie };
+	int r;
+
+	lease->domain = grant_domain(w, lease->identity.uid);
+	if (!lease->domain) {
+		send_refused(lease, ONEBEAT_REASON_BUSY, hello->cookie, strerror(errno));
+		return false;
+	}
+	lease->flags = hello->flags;
+	lease->state = LEASE_HOLDING;
+	lease_journal(lease);
+	r = channel_send(w->link, &msg, lease->fd);
+	if (r == 0)
+		r = loop_modify(&w->loop, lease->watch, lease->fd, 0);
+	if (r < 0) {
+		send_refused(lease, ONEBEAT_REASON_BUSY, hello->cookie, strerror(-r));
+		return false;
+	}
+	return true;
+}
+
+void handshake_held(struct watcher *w, uint64_t cookie, int status)
+{
+	for (uint32_t i = 0; i < w->leases.n_items; i++) {
+		struct lease *lease = w->leases.items[i];
+
+		if (!lease || lease->identity.cookie != cookie || lease->state != LEASE_HOLDING)
+			continue;
+		if (status != 0) {
+			send_refused(lease, ONEBEAT_REASON_BUSY, 0, strerror(status));
+			lease_ended(lease);
+			return;
+		}
+		lease->state = LEASE_OPEN;
+		if (loop_modify(&w->loop, lease->watch, lease->fd, EPOLLIN | EPOLLRDHUP) < 0 ||
+		    !handshake_read(lease))
+			lease_ended(lease);
+		return;
+	}
+}
+
+static const char *hello_fault(const struct onebeat_hello *hello, size_t n)
+{
+	if (n < sizeof(*hello) || hello->length > n - sizeof(*hello) ||
+	    hello->length > ONEBEAT_LARGE_PAYLOAD)
+		return "HELLO is cut short";
+	if (hello->byte_order != ONEBEAT_SEGMENT_BYTE_ORDER)
+		return "HELLO has another byte order than this host";
+	if (hello->flags & ~(uint32_t)ONEBEAT_HELLO_FLAGS)
+		return "HELLO has a flag that this agent does not know";
+	return NULL;
+}
+
+enum verdict {
+	TAKE,
+	LEAVE_THERE,
+	END
+};
+
+static enum verdict on_hello(struct lease *lease, const struct onebeat_hello *hello, size_t n)
+{
+	const char *fault = hello_fault(hello, n);
+
+	if (fault) {
+		send_refused(lease, ONEBEAT_REASON_PROTOCOL, 0, fault);
+		return END;
+	}
+	if (hello->major != ONEBEAT_SEGMENT_MAJOR) {
+		send_refused(lease, ONEBEAT_REASON_VERSION, hello->cookie,
+			     "library and agent speak different versions of the segment protocol");
+		return END;
+	}
+	if (lease->state == LEASE_NEW)
+		return hold(lease, hello) ? LEAVE_THERE : END;
+	return welcome(lease, hello) ? TAKE : END;
+}
+
+static enum verdict on_ask(struct lease *lease, const struct onebeat_ask *ask, size_t n)
+{
+	struct slot *slot;
+
+	if (lease->state != LEASE_OPEN || n < sizeof(*ask) || ask->length > n - sizeof(*ask) ||
+	    ask->length > ONEBEAT_LARGE_PAYLOAD || ask->class >= ONEBEAT_N_CLASSES ||
+	    (ask->class == ONEBEAT_CLASS_SMALL && ask->length > ONEBEAT_SMALL_PAYLOAD)) {
+		send_refused(lease, ONEBEAT_REASON_PROTOCOL, 0,
+			     "ASK is cut short, out of order or asks for no class");
+		return END;
+	}
+	if (ask->length > 0)
+		slot = publish(lease, (enum onebeat_class)ask->class, ask->descriptor, ask->length);
+	else
+		slot = grant_waiting(lease, (enum onebeat_class)ask->class);
+	if (!slot && ask->length == 0)
+		slot = grant_slot(lease, (enum onebeat_class)ask->class);
+	if (slot)
+		handshake_send_grant(lease, slot, ask->cookie);
+	else
+		refuse_grant(lease, ask->cookie);
+	return TAKE;
+}
+
+static enum verdict on_message(struct lease *lease, const union message *m, size_t n)
+{
+	if (n == ONEBEAT_BELL_SIZE)
+		return lease->state == LEASE_OPEN
+			       ? TAKE
+			       : END; /* every turn drains: the wake was the message */
+	if (n < sizeof(m->msg) || n > sizeof(*m) || m->msg.magic != ONEBEAT_LEASE_MAGIC ||
+	    m->msg.size != n) {
+		send_refused(lease, ONEBEAT_REASON_PROTOCOL, 0, "not a message of this protocol");
+		return END;
+	}
+	switch (m->msg.type) {
+	case ONEBEAT_MSG_HELLO:
+		return on_hello(lease, &m->hello, n);
+	case ONEBEAT_MSG_ASK:
+		return on_ask(lease, &m->ask, n);
+	case ONEBEAT_MSG_GOODBYE:
+		lease->said_goodbye = true;
+		return TAKE;
+	default:
+		send_refused(lease, ONEBEAT_REASON_PROTOCOL, 0, "message of an unknown type");
+		return END;
+	}
+}
+
+bool handshake_read(struct lease *lease)
+{
+	union message m;
+
+	for (int i = 0; i < READ_BURST; i++) {
+		ssize_t n = recv(lease->fd, &m, sizeof(m), MSG_PEEK | MSG_DONTWAIT | MSG_TRUNC);
+
+		if (n < 0)
+			return errno == EAGAIN || errno == EINTR;
+		if (n == 0)
+			return false;
+		switch (on_message(lease, &m, (size_t)n)) {
+		case LEAVE_THERE:
+			return true;
+		case END:
+			return false;
+		case TAKE:
+			(void)recv(lease->fd, &m, 1, MSG_DONTWAIT);
+			break;
+		}
+	}
+	return true; /* level-triggered: the rest comes with the next turn */
+}

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Instances: what the registry is to see of all holds together
+ *
+ * In force is the descriptor that was accepted last among the living holds; when its holder leaves, the next
+ * most recent. The gate (listening, progress) may disable it or hold it back. instance_decide() is called after
+ * any change; it compares what should be seen with what is seen, and only a difference makes a new version and
+ * a word to the sender. Holders that come and go without changing it cost no request.
+ *
+ * An instance is over when nothing holds it and the sender has let go of its beat. Until then a new hold
+ * revives it. Watcher thread only.
+ */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "segment/state.h"
+
+struct instance *instance_find(struct watcher *w, const struct descriptor *d)
+{
+	struct dom2beat_node *node;
+	struct dom2beat_key key;
+	struct instance *inst = NULL;
+
+	dom2beat_key_of(d, &key);
+	rcu_read_lock();
+	node = dom2beat_find(w->options.map, &key);
+	if (node)
+		inst = numbered_get(&w->instances, node->beat->id);
+	rcu_read_unlock();
+	return inst;
+}
+
+static int number(struct watcher *w, struct instance *inst, uint32_t id)
+{
+	if (id != UINT32_MAX) {
+		inst->id = id;
+		return numbered_add_at(&w->instances, inst, id);
+	}
+	return numbered_add(&w->instances, inst, &inst->id);
+}
+
+/* In the map from its first moment, so that it can be found; nothing is wanted of the registry yet. */
+struct instance *instance_new(struct watcher *w, const struct descriptor *d, uint32_t id)
+{
+	struct instance *inst = calloc(1, sizeof(*inst));
+	struct dom2beat_node *node = NULL;
+	struct dom2beat_key key;
+
+	if (!inst || number(w, inst, id) < 0) {
+		free(inst);
+		return NULL;
+	}
+	inst->gate = GATE_CLOSED;
+	inst->silent_since_ms = CLOCK_NEVER;
+	inst->watched_since_ms = clock_now_ms();
+	dom2beat_key_of(d, &key);
+	inst->key = descriptor_with(d, NULL, NULL, NULL, d->enabled);
+	inst->beat = inst->key ? beat_new(inst->id, dom2beat_hash(&key)) : NULL;
+	if (inst->beat)
+		node = dom2beat_node_new(inst->beat, inst->key, 0, NULL, 0);
+	if (!node) {
+		free(inst->beat);
+		descriptor_unref(inst->key);
+		numbered_remove(&w->instances, inst->id);
+		free(inst);
+		return NULL;
+	}
+	dom2beat_set(w->options.map, node);
+	return inst;
+}
+
+struct slot *instance_in_force(const struct instance *inst)
+{
+	struct slot *top = NULL;
+
+	for (struct slot *h = inst->holds; h; h = h->hold_next) {
+		if (!top || h->order > top->order)
+			top = h;
+	}
+	return top;
+}
+
+static void forget(struct watcher *w, struct instance *inst)
+{
+	if (inst->gated)
+		w->n_gated--;
+	descriptor_unref(inst->key);
+	descriptor_unref(inst->effective);
+	numbered_remove(&w->instances, inst->id);
+	free(inst);
+}
+
+void instance_end(struct watcher *w, struct instance *inst)
+{
+	assert(inst->n_holds == 0);
+	hold_release_leaving(w, inst);
+	journal_drop_instance(w->journal, inst->id);
+	dom2beat_remove(w->options.map, inst->beat);
+	forget(w, inst);
+}
+
+void instance_discard(struct watcher *w, struct instance *inst)
+{
+	dom2beat_remove(w->options.map, inst->beat);
+	forget(w, inst);
+}
+
+/* A wrapper's lease was taken in the wrapper's name; its program is what it has become since. */
+static void name_program(struct lease *lease)
+{
+	struct identity now = lease->identity;
+
+	if ((lease->flags & ONEBEAT_HELLO_ACROSS_EXEC) && identity_refresh(&now))
+		lease->identity = now;
+}
+
+static void describe_holder(const struct slot *slot, struct dom2beat_holder *out)
+{
+	struct lease *lease = slot->lease;
+
+	*out = (struct dom2beat_holder){ .policy = slot->policy };
+	if (lease) {
+		name_program(lease);
+		out->pid = lease->identity.pid;
+		out->uid = lease->identity.uid;
+		out->attached = lease->state == LEASE_OPEN;
+		memcpy(out->program, lease->identity.program, sizeof(out->program));
+	}
+	out->line = slot->state == SLOT_LIVE ? slot_line(slot) : NULL;
+}
+
+static void publish_node(struct watcher *w, struct instance *inst, struct descriptor *d)
+{
+	struct dom2beat_holder *holders = calloc(inst->n_holds ? inst->n_holds : 1,
+						 sizeof(*holders));
+	struct dom2beat_node *node = NULL;
+	uint32_t n = 0;
+
+	if (holders) {
+		for (const struct slot *h = inst->holds; h; h = h->hold_next)
+			describe_holder(h, &holders[n++]);
+		node = dom2beat_node_new(inst->beat, d, inst->version, holders, n);
+	}
+	free(holders);
+	if (node)
+		dom2beat_set(w->options.map, node);
+	else
+		log_error("instance.memory", "service=%s next=\"kept as it was\"",
+			  LOG_Q(d->service));
+}
+
+static void wish(struct watcher *w, struct instance *inst, bool wanted)
+{
+	inst->wanted = wanted;
+	inst->let_go = false;
+	atomic_store_explicit(&inst->beat->want_version, wanted ? inst->version : 0,
+			      memory_order_relaxed);
+	beat_push_to_sender(w->options.to_sender, inst->beat);
+}
+
+static void note_gated(struct watcher *w, struct instance *inst)
+{
+	bool gated = gate_applies(inst);
+
+	if (gated == inst->gated)
+		return;
+	inst->gated = gated;
+	w->n_gated = gated ? w->n_gated + 1 : w->n_gated - 1;
+	w->gate_due_ms = 0;
+}
+
+/* True when the sender has nothing of it: never given to it, or let go of since. */
+static bool idle(const struct instance *inst)
+{
+	return inst->beat->n_given == 0 || inst->let_go;
+}
+
+static void decide_unheld(struct watcher *w, struct instance *inst)
+{
+	note_gated(w, inst);
+	if (idle(inst)) {
+		instance_end(w, inst);
+		return;
+	}
+	/* The node stays for the DELETE, without holders: their lines are another's soon. */
+	publish_node(w, inst, inst->effective ? inst->effective : inst->key);
+	if (inst->wanted)
+		wish(w, inst, false);
+	instance_report(w, inst);
+}
+
+/* Before the act: a successor compares it with what it finds in force. */
+static void journal_shown(struct watcher *w, struct instance *inst, uint64_t order)
+{
+	struct journal_instance rec = { .key_hash = inst->beat->key_hash,
+					.version = inst->version,
+					.gate = inst->gate,
+					.order = order };
+
+	journal_put_instance(w->journal, inst->id, &rec);
+}
+
+/* Takes over d, from the slot of this order, as what is to be seen. */
+static void show(struct watcher *w, struct instance *inst, struct descriptor *d, uint64_t order)
+{
+	bool wanted = inst->gate != GATE_CLOSED;
+	bool changed = !inst->effective || !descriptor_equal(inst->effective, d);
+	bool anew = wanted && (changed || !inst->wanted);
+
+	descriptor_unref(inst->effective);
+	inst->effective = d;
+	if (anew)
+		inst->version++;
+	journal_shown(w, inst, order);
+	publish_node(w, inst, d);
+	if (anew || wanted != inst->wanted)
+		wish(w, inst, wanted);
+}
+
+static struct descriptor *effective(const struct instance *inst, const struct slot *top)
+{
+	return descriptor_with(top->descriptor, NULL, NULL, NULL,
+			       top->descriptor->enabled && inst->gate == GATE_OPEN);
+}
+
+void instance_decide(struct watcher *w, struct instance *inst)
+{
+	const struct slot *top = instance_in_force(inst);
+	struct descriptor *d;
+
+	if (!top) {
+		decide_unheld(w, inst);
+		return;
+	}
+	note_gated(w, inst);
+	gate_judge(w, inst, clock_now_ms());
+	d = effective(inst, top);
+	if (!d) {
+		log_error("instance.memory", "service=%s next=\"kept as it was\"",
+			  LOG_Q(inst->key->service));
+		return;
+	}
+	show(w, inst, d, top->order);
+	instance_report(w, inst);
+}
+
+void instance_adopted(struct watcher *w, struct instance *inst)
+{
+	const struct slot *top = instance_in_force(inst);
+	struct journal_instance was;
+	bool as_shown;
+
+	if (!top) {
+		wish(w, inst, false);
+		return;
+	}
+	note_gated(w, inst);
+	gate_judge(w, inst, clock_now_ms());
+	as_shown = journal_get_instance(w->journal, inst->id, &was) && was.order == top->order &&
+		   was.gate == inst->gate;
+	inst->effective = effective(inst, top);
+	if (!inst->effective)
+		return;
+	if (inst->gate != GATE_CLOSED && !as_shown)
+		inst->version++;
+	journal_shown(w, inst, top->order);
+	publish_node(w, inst, inst->effective);
+	if (inst->gate != GATE_CLOSED || inst->beat->past.posted > 0)
+		wish(w, inst, inst->gate != GATE_CLOSED);
+	instance_report(w, inst);
+}
+
+enum onebeat_state instance_public_state(const struct instance *inst)
+{
+	const struct beat *beat = inst->beat;
+
+	if (inst->n_holds == 0)
+		return inst->let_go ? ONEBEAT_STATE_GONE : ONEBEAT_STATE_LEAVING;
+	if (!inst->wanted)
+		return ONEBEAT_STATE_WAITING;
+	if (atomic_load_explicit(&beat->state, memory_order_relaxed) == MACHINE_REJECTED &&
+	    atomic_load_explicit(&beat->rejected, memory_order_relaxed) == inst->version)
+		return ONEBEAT_STATE_REFUSED;
+	if (atomic_load_explicit(&beat->acked, memory_order_relaxed) != inst->version)
+		return ONEBEAT_STATE_REGISTERING;
+	return inst->effective->enabled ? ONEBEAT_STATE_UP : ONEBEAT_STATE_DOWN;
+}
+
+static const char *const event_names[] = {
+	[ONEBEAT_STATE_DETACHED] = "detached",
+	[ONEBEAT_STATE_PENDING] = "pending",
+	[ONEBEAT_STATE_WAITING] = "waiting",
+	[ONEBEAT_STATE_REGISTERING] = "registering",
+	[ONEBEAT_STATE_UP] = "up",
+	[ONEBEAT_STATE_DOWN] = "down",
+	[ONEBEAT_STATE_REFUSED] = "refused",
+	[ONEBEAT_STATE_LEAVING] = "leaving",
+	[ONEBEAT_STATE_GONE] = "gone",
+};
+
+static void tell(struct watcher *w, struct instance *inst)
+{
+	enum onebeat_state state = instance_public_state(inst);
+	const struct beat_note *note;
+
+	if (inst->shown == state)
+		return;
+	inst->shown = (uint8_t)state;
+	rcu_read_lock();
+	note = rcu_dereference(inst->beat->note);
+	log_info("instance", "state=%s service=%s group=%s ip=%s port=%u holders=%u%s%s",
+		 event_names[state], LOG_Q(inst->key->service), LOG_Q(inst->key->group),
+		 inst->key->ip, inst->key->port, inst->n_holds, note ? " reason=" : "",
+		 note ? LOG_Q(note->text) : "");
+	if (w->options.event)
+		w->options.event(w->options.event_ctx, event_names[state], inst->key,
+				 note ? note->text : "");
+	rcu_read_unlock();
+}
+
+void instance_report(struct watcher *w, struct instance *inst)
+{
+	for (struct slot *h = inst->holds; h; h = h->hold_next)
+		hold_report(w, h);
+	if (inst->leaving)
+		hold_report(w, inst->leaving);
+	tell(w, inst);
+}
+
+void instance_outcome(struct watcher *w, struct beat *beat, bool returned)
+{
+	struct instance *inst = numbered_get(&w->instances, beat->id);
+
+	assert(inst && inst->beat == beat);
+	inst->let_go = returned;
+	instance_report(w, inst);
+	if (returned && inst->n_holds == 0)
+		instance_end(w, inst);
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SEGMENT_JOURNAL_H
+#define SEGMENT_JOURNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <onebeat/segment.h>
+
+#define JOURNAL_DOMAINS_MAX 64u
+#define JOURNAL_LEASES_MAX 65536u
+#define JOURNAL_INSTANCES_MAX 131072u
+
+/* What the agent knows and a successor must: one struct a table. Plain numbers only; written whole, so
+ * padding has a name. */
+struct journal_domain {
+	uint32_t uid;
+	uint32_t n_slots;
+	uint8_t uuid[16];
+};
+
+struct journal_lease {
+	uint64_t cookie;      /* SO_COOKIE of the accepted socket */
+	uint64_t start_ticks; /* /proc/PID/stat field 22 */
+	uint64_t exe_dev;
+	uint64_t exe_ino;
+	int32_t pid;
+	uint32_t uid;
+	uint32_t gid;
+	uint32_t flags; /* of HELLO */
+	uint32_t state; /* the lease table's */
+	uint32_t reserved;
+	char program[16];
+};
+
+/* The watcher's part of an instance. */
+struct journal_instance {
+	uint32_t key_hash;
+	uint32_t version; /* what the registry is to see ... */
+	uint32_t gate;    /* ... was shown through this gate ... */
+	uint32_t reserved;
+	uint64_t order; /* ... from the slot with this acceptance stamp */
+};
+
+/* The sender's part of an instance. */
+struct journal_progress {
+	uint32_t posted;
+	uint32_t acked;
+	uint32_t delete_attempted;
+};
+
+struct journal_slot {
+	uint32_t generation;
+	uint32_t state;    /* the slot table's */
+	uint32_t lease;    /* index of its lease record */
+	uint32_t instance; /* index of its instance record; UINT32_MAX: none */
+	uint32_t policy;
+	uint32_t version; /* pub value of the last good descriptor */
+	uint64_t order;   /* acceptance stamp: the highest of an instance's slots is in force */
+	char ip[48];      /* address chosen for it; "" when the client gave one */
+	uint32_t length;  /* of the descriptor */
+	uint32_t descriptor[ONEBEAT_LARGE_PAYLOAD / 4]; /* only length bytes of it are stored */
+};
+
+struct journal;
+
+enum {
+	JOURNAL_KEPT = 0, /* records of this boot are there */
+	JOURNAL_FRESH = 1 /* new, or of another boot or format: starts empty */
+};
+
+/*
+ * Opens dir/journal (0600), mapped, sparse. JOURNAL_KEPT, JOURNAL_FRESH, or a negative errno. n_slots is that of
+ * every domain; a journal made for another number is FRESH. Not thread-safe by itself: each record has one
+ * writing thread, and different records may be written at once.
+ */
+int journal_open(struct journal **out, const char *dir, uint32_t n_slots);
+struct journal *journal_close(struct journal *j); /* takes NULL, returns NULL; the file stays */
+
+/*
+ * Each table: put writes the record's older half, checksum last, so that a crash at any instruction leaves
+ * the previous record; get reads the newest valid half, false when there is none; drop makes it none.
+ * The caller puts before it acts. A put's result is 0, or -ENOSPC and the like when the file system has no
+ * page left for it: the record is then what it was.
+ */
+void journal_put_domain(struct journal *j, uint32_t domain, const struct journal_domain *rec);
+bool journal_get_domain(struct journal *j, uint32_t domain, struct journal_domain *rec);
+int journal_put_lease(struct journal *j, uint32_t lease, const struct journal_lease *rec);
+bool journal_get_lease(struct journal *j, uint32_t lease, struct journal_lease *rec);
+void journal_drop_lease(struct journal *j, uint32_t lease);
+int journal_put_instance(struct journal *j, uint32_t instance, const struct journal_instance *rec);
+bool journal_get_instance(struct journal *j, uint32_t instance, struct journal_instance *rec);
+int journal_put_progress(struct journal *j, uint32_t instance, const struct journal_progress *rec);
+bool journal_get_progress(struct journal *j, uint32_t instance, struct journal_progress *rec);
+void journal_drop_instance(struct journal *j, uint32_t instance); /* both parts */
+/* -ENOMEM too, when the domain's part of the file cannot be mapped. */
+int journal_put_slot(struct journal *j, uint32_t domain, uint32_t slot,
+		     const struct journal_slot *rec);
+bool journal_get_slot(struct journal *j, uint32_t domain, uint32_t slot, struct journal_slot *rec);
+void journal_drop_slot(struct journal *j, uint32_t domain, uint32_t slot);
+void journal_drop_domain(struct journal *j,
+			 uint32_t domain); /* with all its slots; gives the space back */
+
+/* The slot being adopted: what a successor finds marked has killed its predecessor. ONEBEAT_NO_SLOT: none. */
+void journal_mark_adopting(struct journal *j, uint32_t domain, uint32_t slot);
+void journal_adopting(struct journal *j, uint32_t *domain, uint32_t *slot);
+
+#endif

@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Leases: one connection a process, and what its end means
+ *
+ * The end of the socket says that no process has the lease any more: the kernel counts forked workers for us.
+ * It does not say that the process is dead, because daemons close every descriptor they find. So at the end we
+ * ask for the peer's pidfd: readable means dead, and everything it held goes at once; not readable means that
+ * it lives on without its lease, and then the pidfd is watched in the socket's place. kill(0) and /proc
+ * entries decide nothing: a zombie passes both.
+ *
+ * A lease that ended because its process became another program by exec() is an orphan after a grace, unless
+ * the HELLO declared it.
+ *
+ * Order matters at the end of a socket: out of epoll, then the keeper drops its duplicate, then we close.
+ * Watcher thread only.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "segment/state.h"
+
+#define ACCEPT_BURST 64
+#define ACCEPT_PAUSE_MS 100u
+
+const char *lease_label(const struct lease *lease, char buf[64])
+{
+	snprintf(buf, 64, "pid=%d uid=%u program=%s", (int)lease->identity.pid, lease->identity.uid,
+		 LOG_Q(lease->identity.program));
+	return buf;
+}
+
+void lease_journal(struct lease *lease)
+{
+	const struct identity *id = &lease->identity;
+	struct journal_lease rec = {
+		.cookie = id->cookie,
+		.start_ticks = id->start_ticks,
+		.exe_dev = id->exe_dev,
+		.exe_ino = id->exe_ino,
+		.pid = id->pid,
+		.uid = id->uid,
+		.gid = id->gid,
+		.flags = lease->flags,
+		.state = lease->state == LEASE_OPEN && !lease->welcomed ? LEASE_HOLDING
+									: lease->state,
+	};
+
+	memcpy(rec.program, id->program, sizeof(rec.program));
+	journal_put_lease(lease->watcher->journal, lease->index, &rec);
+}
+
+struct lease *lease_new(struct watcher *w, int fd, const struct identity *identity, int pidfd,
+			uint32_t index)
+{
+	struct lease *lease = calloc(1, sizeof(*lease));
+	int r = -ENOMEM;
+
+	if (lease)
+		r = index == UINT32_MAX ? numbered_add(&w->leases, lease, &lease->index)
+					: numbered_add_at(&w->leases, lease, index);
+	if (r < 0) {
+		free(lease);
+		return NULL;
+	}
+	if (index != UINT32_MAX)
+		lease->index = index;
+	lease->watcher = w;
+	lease->fd = fd;
+	lease->pidfd = pidfd;
+	lease->watch = LOOP_NO_WATCH;
+	lease->pid_watch = LOOP_NO_WATCH;
+	lease->exec_due_ms = CLOCK_NEVER;
+	lease->identity = *identity;
+	lease->state = LEASE_NEW;
+	return lease;
+}
+
+int lease_watch(struct lease *lease)
+{
+	return loop_add(&lease->watcher->loop, lease->fd, EPOLLIN | EPOLLRDHUP, lease_events, lease,
+			&lease->watch);
+}
+
+static void count_open(struct watcher *w)
+{
+	atomic_store_explicit(&w->counts.leases, w->n_open, memory_order_relaxed);
+}
+
+static void accept_one(struct watcher *w, int fd)
+{
+	struct identity id;
+	struct lease *lease;
+	int pidfd = -1;
+	int r = identity_of_peer(fd, &id, &pidfd);
+
+	lease = r < 0 ? NULL : lease_new(w, fd, &id, pidfd, UINT32_MAX);
+	if (!lease || lease_watch(lease) < 0) {
+		log_warning("lease.refused", "error=%s", LOG_Q(strerror(r < 0 ? -r : ENOMEM)));
+		if (lease) {
+			numbered_remove(&w->leases, lease->index);
+			free(lease);
+		}
+		close(fd);
+		if (pidfd >= 0)
+			close(pidfd);
+		return;
+	}
+	w->n_open++;
+	count_open(w);
+}
+
+/* Level-triggered epoll would spin on a connection that cannot be accepted: look away for a moment. */
+static void pause_accept(struct watcher *w, int error)
+{
+	log_error("lease.accept", "error=%s next=\"again in %u ms\"", LOG_Q(strerror(error)),
+		  ACCEPT_PAUSE_MS);
+	w->accept_due_ms = clock_now_ms() + ACCEPT_PAUSE_MS;
+	loop_remove(&w->loop, &w->clients_watch, w->clients);
+}
+
+static void on_clients(void *ctx, uint32_t events)
+{
+	struct watcher *w = ctx;
+
+	(void)events;
+	for (int i = 0; i < ACCEPT_BURST; i++) {
+		int fd = accept4(w->clients, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+		if (fd >= 0) {
+			accept_one(w, fd);
+			continue;
+		}
+		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
+			pause_accept(w, errno);
+		if (errno != ECONNABORTED && errno != EINTR)
+			return;
+	}
+}
+
+int lease_listen(struct watcher *w, int fd)
+{
+	w->clients = fd;
+	return loop_add(&w->loop, fd, EPOLLIN, on_clients, w, &w->clients_watch);
+}
+
+void lease_resume_accept(struct watcher *w)
+{
+	w->accept_due_ms = CLOCK_NEVER;
+	if (lease_listen(w, w->clients) < 0)
+		w->accept_due_ms = clock_now_ms() + ACCEPT_PAUSE_MS;
+}
+
+void lease_events(void *ctx, uint32_t events)
+{
+	struct lease *lease = ctx;
+
+	if (lease->state == LEASE_HOLDING) {
+		/* Its HELLO waits in the socket for the keeper's word; only the end is news. */
+		if (events & (EPOLLHUP | EPOLLERR))
+			lease_ended(lease);
+		return;
+	}
+	if (!handshake_read(lease))
+		lease_ended(lease);
+}
+
+static void close_socket(struct lease *lease)
+{
+	struct watcher *w = lease->watcher;
+	struct channel_msg drop = { .version = CHANNEL_VERSION,
+				    .type = CHANNEL_DROP,
+				    .kind = CHANNEL_LEASE,
+				    .id = lease->identity.cookie };
+
+	if (lease->fd < 0)
+		return;
+	loop_remove(&w->loop, &lease->watch, lease->fd);
+	if (lease->state != LEASE_NEW)
+		(void)channel_send(w->link, &drop, -1); /* a keeper that is gone holds nothing */
+	close(lease->fd);
+	lease->fd = -1;
+	w->n_open--;
+	count_open(w);
+}
+
+static void lease_delete(struct lease *lease)
+{
+	struct watcher *w = lease->watcher;
+
+	assert(!lease->slots);
+	close_socket(lease);
+	if (lease->pidfd >= 0) {
+		loop_remove(&w->loop, &lease->pid_watch, lease->pidfd);
+		close(lease->pidfd);
+	}
+	if (lease->view)
+		listen_view_put(w->views, lease->view);
+	if (lease->state != LEASE_NEW)
+		journal_drop_lease(w->journal, lease->index);
+	numbered_remove(&w->leases, lease->index);
+	free(lease);
+}
+
+void lease_settle(struct lease *lease)
+{
+	if (lease->slots || lease->state == LEASE_OPEN || lease->state == LEASE_HOLDING)
+		return;
+	lease_delete(lease);
+}
+
+/* The registering process has died while others hold its socket: what hung on itself alone goes. */
+static void owner_died(struct lease *lease)
+{
+	struct slot *next;
+
+	for (struct slot *s = lease->slots; s; s = next) {
+		next = s->lease_next;
+		if (s->state == SLOT_LIVE && s->policy == ONEBEAT_OWNER)
+			hold_drop(lease->watcher, s);
+	}
+}
+
+static void on_process(void *ctx, uint32_t events)
+{
+	struct lease *lease = ctx;
+
+	(void)events;
+	loop_remove(&lease->watcher->loop, &lease->pid_watch, lease->pidfd);
+	if (lease->state == LEASE_OPEN)
+		owner_died(lease);
+	else
+		lease_died(lease);
+}
+
+/* The pidfd taken at accept, or asked for at this moment. 0; -ESRCH when dead; another negative errno when nobody knows. */
+static int take_pidfd(struct lease *lease)
+{
+	int fd;
+
+	if (lease->pidfd >= 0)
+		return 0;
+	fd = lease->fd >= 0 ? identity_peer_pidfd(lease->fd) : -ENOPROTOOPT;
+	if (fd == -ENOPROTOOPT || fd == -EMFILE)
+		fd = identity_pidfd_of(lease->identity.pid, lease->identity.start_ticks);
+	if (fd < 0)
+		return fd;
+	lease->pidfd = fd;
+	return 0;
+}
+
+int lease_watch_process(struct lease *lease)
+{
+	int r;
+
+	if (lease->pid_watch != LOOP_NO_WATCH)
+		return 0;
+	r = take_pidfd(lease);
+	return r < 0 ? r
+		     : loop_add(&lease->watcher->loop, lease->pidfd, EPOLLIN, on_process, lease,
+				&lease->pid_watch);
+}
+
+void lease_watch_owner(struct lease *lease)
+{
+	for (const struct slot *s = lease->slots; s; s = s->lease_next) {
+		if (s->state != SLOT_LIVE || s->policy != ONEBEAT_OWNER)
+			continue;
+		if (lease_watch_process(lease) < 0)
+			owner_died(lease);
+		return;
+	}
+}
+
+void lease_died(struct lease *lease)
+{
+	struct watcher *w = lease->watcher;
+	char label[64];
+	uint32_t n_lingering = 0;
+	struct slot *next;
+
+	close_socket(lease);
+	log_info("lease.died", "%s", lease_label(lease, label));
+	for (struct slot *s = lease->slots; s; s = next) {
+		next = s->lease_next;
+		if (s->state != SLOT_LIVE && s->state != SLOT_LOST)
+			continue;
+		s->lingers = gate_lingers(w, s);
+		if (s->lingers) {
+			s->instance->lingering_since_ms = clock_now_ms();
+			n_lingering++;
+		} else {
+			hold_drop(w, s);
+		}
+	}
+	lease->state = LEASE_ENDED;
+	grant_reclaim(lease);
+	if (n_lingering > 0) {
+		lease_journal(lease);
+		w->gate_due_ms = 0;
+		return;
+	}
+	lease_delete(lease);
+}
+
+/* It lives on without its socket. */
+static void watch_on(struct lease *lease)
+{
+	struct watcher *w = lease->watcher;
+	char label[64];
+	int r;
+
+	lease->state = LEASE_WATCHED;
+	lease_journal(lease);
+	close_socket(lease);
+	r = lease_watch_process(lease);
+	if (r < 0) {
+		log_warning("lease.unwatchable", "%s error=%s next=\"taken for dead\"",
+			    lease_label(lease, label), LOG_Q(strerror(-r)));
+		lease_died(lease);
+		return;
+	}
+	if (!(lease->flags & ONEBEAT_HELLO_ACROSS_EXEC) &&
+	    identity_same_program(&lease->identity) == IDENTITY_DEAD) {
+		lease->exec_due_ms = clock_now_ms() + w->options.exec_grace_ms;
+		if (lease->exec_due_ms < w->exec_due_ms)
+			w->exec_due_ms = lease->exec_due_ms;
+	}
+	for (const struct slot *s = lease->slots; s; s = s->lease_next) {
+		if (s->state == SLOT_LIVE)
+			instance_decide(w, s->instance); /* tools are to see it as watched */
+	}
+	if (!lease->said_goodbye)
+		log_info("lease.detached", "%s next=\"its process is watched\"",
+			 lease_label(lease, label));
+}
+
+void lease_ended(struct lease *lease)
+{
+	int r;
+
+	if (lease->state == LEASE_NEW || lease->state == LEASE_HOLDING) {
+		grant_reclaim(lease); /* an adopted one may hold grants that no client has seen */
+		lease_delete(lease);
+		return;
+	}
+	r = take_pidfd(lease);
+	if (r == -ESRCH || (r == 0 && identity_life(lease->pidfd) == IDENTITY_DEAD))
+		lease_died(lease);
+	else
+		watch_on(lease);
+}
+
+/* Another program runs in that process: it never asked to be registered. */
+static void orphan(struct lease *lease)
+{
+	char label[64];
+	struct slot *next;
+
+	lease->exec_due_ms = CLOCK_NEVER;
+	log_info("lease.exec", "%s next=\"another program runs there: deregistered\"",
+		 lease_label(lease, label));
+	for (struct slot *s = lease->slots; s; s = next) {
+		next = s->lease_next;
+		if (s->state == SLOT_LIVE || s->state == SLOT_LOST)
+			hold_drop(lease->watcher, s);
+	}
+}
+
+void lease_check_exec(struct watcher *w, uint64_t now_ms)
+{
+	w->exec_due_ms = CLOCK_NEVER;
+	for (uint32_t i = 0; i < w->leases.n_items; i++) {
+		struct lease *lease = w->leases.items[i];
+
+		if (!lease || lease->exec_due_ms == CLOCK_NEVER)
+			continue;
+		if (lease->exec_due_ms <= now_ms)
+			orphan(lease);
+		else if (lease->exec_due_ms < w->exec_due_ms)
+			w->exec_due_ms = lease->exec_due_ms;
+	}
+}
+
+struct listen_view *lease_view(struct lease *lease)
+{
+	if (!lease->view)
+		lease->view = listen_view_get(lease->watcher->views, lease->identity.pid);
+	return lease->view;
+}

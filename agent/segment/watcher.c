@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The watcher: the thread that knows who lives and what they said
+ *
+ * One epoll loop over the listening socket, the leases, pidfds, the keeper's channel, the sender's outcomes and
+ * other threads' requests. Each turn drains the dirty bits; before it sleeps it says so in every segment and
+ * looks once more, so that a writer either is seen or sees that it must ring. A sweep over pub words once a
+ * second is the backstop for bits that a killed or hostile writer left wrong; with no lease open there is
+ * nothing to sweep for, and the watcher sleeps until something happens.
+ *
+ * It is the only writer of dom2Beat, of status lines (but for the beat's time) and of all but the sender's part
+ * of the journal. When the keeper's channel ends it returns at once: a new keeper may be starting, so nothing
+ * is deregistered.
+ */
+#include "segment/watcher.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "segment/state.h"
+
+#define SWEEP_MS 1000u
+
+static void look_at(void *ctx, uint32_t index)
+{
+	struct domain *d = ctx;
+
+	if (index < d->n_high && d->slots[index].domain)
+		hold_look(d->watcher, &d->slots[index]);
+}
+
+static uint32_t drain_all(struct watcher *w)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < JOURNAL_DOMAINS_MAX; i++) {
+		if (w->domains[i])
+			n += drain_dirty(&w->domains[i]->memory, look_at, w->domains[i]);
+	}
+	return n;
+}
+
+static bool pending(struct watcher *w)
+{
+	for (uint32_t i = 0; i < JOURNAL_DOMAINS_MAX; i++) {
+		if (w->domains[i] && drain_pending(&w->domains[i]->memory))
+			return true;
+	}
+	return false;
+}
+
+static void say_sleeping(struct watcher *w, bool sleeping)
+{
+	for (uint32_t i = 0; i < JOURNAL_DOMAINS_MAX; i++) {
+		if (w->domains[i])
+			drain_set_sleeping(&w->domains[i]->memory, sleeping);
+	}
+}
+
+static void sweep(struct watcher *w, uint64_t now_ms)
+{
+	w->sweep_due_ms = now_ms + SWEEP_MS;
+	for (uint32_t i = 0; i < JOURNAL_DOMAINS_MAX; i++) {
+		struct domain *d = w->domains[i];
+
+		if (d)
+			(void)drain_sweep(&d->memory, d->last, d->n_high, look_at, d);
+	}
+}
+
+/* Slots that changed under every copy; their dirty bits are taken. */
+static void retry_unstable(struct watcher *w)
+{
+	w->retry_due_ms = CLOCK_NEVER;
+	for (uint32_t i = 0; i < JOURNAL_DOMAINS_MAX; i++) {
+		struct domain *d = w->domains[i];
+
+		for (uint32_t s = 0; d && s < d->n_high; s++) {
+			if (!d->slots[s].retry)
+				continue;
+			d->slots[s].retry = false;
+			hold_look(w, &d->slots[s]);
+		}
+	}
+}
+
+static void on_outcomes(void *ctx, uint32_t events)
+{
+	struct watcher *w = ctx;
+	struct beat *beat;
+	bool returned;
+
+	(void)events;
+	beat_queue_drain_event(w->options.to_watcher);
+	while ((beat = beat_pop_to_watcher(w->options.to_watcher, &returned)))
+		instance_outcome(w, beat, returned);
+}
+
+static void keeper_gone(struct watcher *w)
+{
+	log_error("keeper.gone", "next=\"sending stops, nothing is deregistered\"");
+	w->status = -EPIPE;
+	w->running = false;
+}
+
+static void on_link(void *ctx, uint32_t events)
+{
+	struct watcher *w = ctx;
+	struct channel_msg msg;
+	int fd = -1;
+	int r;
+
+	(void)events;
+	while ((r = channel_receive(w->link, &msg, &fd, MSG_DONTWAIT)) == 1) {
+		if (fd >= 0)
+			close(fd);
+		if (msg.type == CHANNEL_HELD && msg.kind == CHANNEL_LEASE)
+			handshake_held(w, msg.id, msg.status);
+		else if (msg.type == CHANNEL_STOP)
+			w->running = false;
+	}
+	if (r != -EAGAIN)
+		keeper_gone(w);
+}
+
+static void on_calls(void *ctx, uint32_t events)
+{
+	struct watcher *w = ctx;
+
+	(void)events;
+	calls_run(&w->calls, w);
+}
+
+struct calls *watcher_calls(struct watcher *w)
+{
+	return &w->calls;
+}
+
+void watcher_stop(struct watcher *w)
+{
+	w->running = false;
+}
+
+static void drop_all_holds(struct watcher *w)
+{
+	for (uint32_t i = 0; i < JOURNAL_DOMAINS_MAX; i++) {
+		struct domain *d = w->domains[i];
+
+		for (uint32_t s = 0; d && s < d->n_high; s++) {
+			if (d->slots[s].state == SLOT_LIVE || d->slots[s].state == SLOT_LOST)
+				hold_drop(w, &d->slots[s]);
+		}
+	}
+}
+
+void watcher_leave(struct watcher *w, uint32_t time_ms,
+		   void (*done)(void *ctx, uint32_t n_deregistered, uint32_t n_failed), void *ctx)
+{
+	if (w->leaving) {
+		done(ctx, 0, w->instances.n_used);
+		return;
+	}
+	w->leaving = true; /* from here on nothing is accepted */
+	w->leave_due_ms = clock_now_ms() + time_ms;
+	w->leave_done = done;
+	w->leave_ctx = ctx;
+	w->n_leaving_at_first = w->instances.n_used;
+	drop_all_holds(w);
+}
+
+static void check_leave(struct watcher *w, uint64_t now_ms)
+{
+	uint32_t left = w->instances.n_used;
+
+	if (!w->leave_done || (left > 0 && now_ms < w->leave_due_ms))
+		return;
+	w->leave_done(w->leave_ctx, w->n_leaving_at_first - left, left);
+	w->leave_done = NULL;
+	w->running = false;
+}
+
+void watcher_each_refusal(struct watcher *w, void (*fn)(void *ctx, const struct watcher_refusal *r),
+			  void *ctx)
+{
+	for (uint32_t i = 0; i < JOURNAL_DOMAINS_MAX; i++) {
+		const struct domain *d = w->domains[i];
+
+		for (uint32_t s = 0; d && s < d->n_high; s++) {
+			const struct slot *slot = &d->slots[s];
+			struct watcher_refusal r = {
+				.uid = d->uid, .program = "", .service = "", .text = ""
+			};
+
+			if (!slot->refused)
+				continue;
+			if (slot->lease) {
+				r.pid = slot->lease->identity.pid;
+				r.program = slot->lease->identity.program;
+			}
+			if (slot->descriptor)
+				r.service = slot->descriptor->service;
+			if (slot->why)
+				r.text = slot->why;
+			fn(ctx, &r);
+		}
+	}
+}
+
+const struct watcher_counts *watcher_counts(const struct watcher *w)
+{
+	return &w->counts;
+}
+
+struct journal *watcher_journal(struct watcher *w)
+{
+	return w->journal;
+}
+
+static void do_due(struct watcher *w, uint64_t now_ms)
+{
+	if (w->sweep_due_ms <= now_ms)
+		sweep(w, now_ms);
+	if (w->retry_due_ms <= now_ms)
+		retry_unstable(w);
+	if (w->gate_due_ms <= now_ms)
+		gate_round(w, now_ms);
+	if (w->exec_due_ms <= now_ms)
+		lease_check_exec(w, now_ms);
+	if (w->accept_due_ms <= now_ms)
+		lease_resume_accept(w);
+	check_leave(w, now_ms);
+}
+
+static uint64_t earliest(const struct watcher *w)
+{
+	const uint64_t dues[] = { w->n_open > 0 ? w->sweep_due_ms : CLOCK_NEVER,
+				  w->retry_due_ms,
+				  w->gate_due_ms,
+				  w->exec_due_ms,
+				  w->accept_due_ms,
+				  w->leave_done ? w->leave_due_ms : CLOCK_NEVER };
+	uint64_t due = CLOCK_NEVER;
+
+	for (size_t i = 0; i < sizeof(dues) / sizeof(dues[0]); i++)
+		due = dues[i] < due ? dues[i] : due;
+	return due;
+}
+
+int watcher_run(struct watcher *w)
+{
+	while (w->running) {
+		uint64_t now_ms = clock_now_ms();
+		int wait_ms, r;
+
+		(void)drain_all(w);
+		do_due(w, now_ms);
+		if (!w->running)
+			break;
+		say_sleeping(w, true);
+		wait_ms = pending(w) ? 0 : clock_wait_ms(now_ms, earliest(w));
+		r = loop_turn(&w->loop, wait_ms);
+		say_sleeping(w, false);
+		if (r < 0) {
+			log_error("watcher.loop", "error=%s", LOG_Q(strerror(-r)));
+			return r;
+		}
+	}
+	calls_end(&w->calls);
+	return w->status;
+}
+
+static int watch_all(struct watcher *w)
+{
+	int r = lease_listen(w, w->clients);
+
+	if (r == 0)
+		r = loop_add(&w->loop, w->link, EPOLLIN, on_link, w, &w->link_watch);
+	if (r == 0)
+		r = loop_add(&w->loop, w->options.to_watcher->event_fd, EPOLLIN, on_outcomes, w,
+			     &w->outcome_watch);
+	if (r == 0)
+		r = loop_add(&w->loop, w->calls.event_fd, EPOLLIN, on_calls, w, &w->calls_watch);
+	return r;
+}
+
+static int prepare(struct watcher *w)
+{
+	int r = loop_init(&w->loop);
+
+	if (r == 0)
+		r = calls_init(&w->calls);
+	if (r == 0)
+		r = listen_views_new(&w->views);
+	if (r == 0)
+		r = journal_open(&w->journal, w->options.runtime_dir, w->options.n_slots);
+	if (r < 0)
+		return r;
+	(void)identity_probe(w->options.force_pidfd_open);
+	r = adopt_all(w);
+	return r < 0 ? r : watch_all(w);
+}
+
+int watcher_new(struct watcher **out, const struct watcher_options *options)
+{
+	struct watcher *w = calloc(1, sizeof(*w));
+	int r;
+
+	*out = NULL;
+	if (!w)
+		return -ENOMEM;
+	w->options = *options;
+	w->loop = (struct loop)LOOP_NULL;
+	w->link = w->clients = w->calls.event_fd = -1;
+	w->clients_watch = w->link_watch = w->outcome_watch = w->calls_watch = LOOP_NO_WATCH;
+	w->gate_due_ms = w->exec_due_ms = w->accept_due_ms = w->retry_due_ms = CLOCK_NEVER;
+	w->running = true;
+	r = prepare(w);
+	if (r < 0)
+		w = watcher_free(w);
+	*out = w;
+	return r;
+}
+
+static void free_leases(struct watcher *w)
+{
+	for (uint32_t i = 0; i < w->leases.n_items; i++) {
+		struct lease *lease = w->leases.items[i];
+
+		if (!lease)
+			continue;
+		if (lease->fd >= 0)
+			close(lease->fd);
+		if (lease->pidfd >= 0)
+			close(lease->pidfd);
+		if (lease->view)
+			listen_view_put(w->views, lease->view);
+		free(lease);
+	}
+	numbered_deinit(&w->leases);
+}
+
+struct watcher *watcher_free(struct watcher *w)
+{
+	if (!w)
+		return NULL;
+	for (uint32_t i = 0; i < w->instances.n_items; i++) {
+		if (w->instances.items[i])
+			instance_discard(w, w->instances.items[i]);
+	}
+	numbered_deinit(&w->instances);
+	free_leases(w);
+	for (uint32_t i = 0; i < JOURNAL_DOMAINS_MAX; i++)
+		domain_free(w->domains[i]);
+	listen_views_free(w->views);
+	journal_close(w->journal);
+	loop_deinit(&w->loop);
+	calls_deinit(&w->calls);
+	if (w->clients >= 0)
+		close(w->clients);
+	if (w->link >= 0)
+		close(w->link);
+	free(w);
+	return NULL;
+}
