@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The agent process
+ *
+ * The composition root: takes over what the keeper handed down, makes dom2Beat and the queues, and runs the three
+ * threads. Watcher in the main thread, because its end is the process's end; sender and control in threads of
+ * their own. They meet in dom2Beat (RCU), in two queues, and in calls carried to the owning thread; there is no
+ * other shared state.
+ *
+ * End: stop or leave ends the watcher, which tells us the exit status; the keeper is told (CHANNEL_LEFT), and
+ * nothing else is undone, because registrations are to stay or are gone already. When the keeper is gone we
+ * leave as we are: its successor's agent adopts by the journal.
+ */
+#include "control/agent.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/channel.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/manifest.h"
+#include "control/address.h"
+#include "control/events.h"
+#include "control/server.h"
+#include "http/sender.h"
+#include "segment/journal.h"
+#include "segment/status_line.h"
+#include "segment/watcher.h"
+
+struct agent {
+	const struct config *cfg;
+	struct manifest_head manifest;
+	struct manifest_entry *entries;
+	struct dom2beat map;
+	struct beat_queue to_sender;
+	struct beat_queue to_watcher;
+	struct events *events;
+	struct watcher *watcher;
+	struct sender *sender;
+	struct server *server;
+	pthread_t sender_thread;
+	pthread_t server_thread;
+	bool sender_runs;
+	bool server_runs;
+	char ip[46];
+	char ip_error[CONFIG_ERROR_MAX];
+};
+
+static void on_event(void *ctx, const char *event, const struct descriptor *d, const char *text)
+{
+	struct agent *a = ctx;
+
+	events_add(a->events, event, d, text);
+}
+
+static void on_progress(void *ctx, const struct beat *beat, const struct sender_progress *progress)
+{
+	struct agent *a = ctx;
+	struct journal_progress rec = {
+		.posted = progress->posted,
+		.acked = progress->acked,
+		.delete_attempted = progress->delete_attempted,
+	};
+
+	journal_put_progress(watcher_journal(a->watcher), beat->id, &rec);
+}
+
+static void on_beaten(void *ctx, const struct dom2beat_node *node, uint64_t now_ms)
+{
+	(void)ctx;
+	for (uint32_t i = 0; i < node->n_holders; i++) {
+		if (node->holders[i].line)
+			status_line_beat(node->holders[i].line, now_ms);
+	}
+}
+
+static void *run_sender(void *ctx)
+{
+	rcu_register_thread();
+	sender_run(ctx);
+	rcu_unregister_thread();
+	return NULL;
+}
+
+static void *run_server(void *ctx)
+{
+	rcu_register_thread();
+	server_run(ctx);
+	rcu_unregister_thread();
+	return NULL;
+}
+
+static int entry_fd(const struct agent *a, enum channel_kind kind)
+{
+	for (uint32_t i = 0; i < a->manifest.n_entries; i++) {
+		if (a->entries[i].kind == kind)
+			return a->entries[i].fd;
+	}
+	return -1;
+}
+
+static int make_watcher(struct agent *a)
+{
+	const struct config *cfg = a->cfg;
+	struct watcher_options o = {
+		.runtime_dir = cfg->runtime_dir,
+		.n_slots = cfg->slots,
+		.registry = cfg->registries[0].name,
+		.namespace_id = cfg->registries[0].namespace_id,
+		.ip_error = a->ip_error,
+		.listen_grace_ms = cfg->listen_grace_ms,
+		.exec_grace_ms = cfg->exec_grace_ms,
+		.force_pidfd_open = cfg->force_pidfd_open,
+		.map = &a->map,
+		.to_sender = &a->to_sender,
+		.to_watcher = &a->to_watcher,
+		.manifest = &a->manifest,
+		.entries = a->entries,
+		.event = on_event,
+		.event_ctx = a,
+	};
+
+	if (address_choose(cfg, a->ip, a->ip_error) == 0)
+		o.ip = a->ip;
+	else
+		log_warning("address.none", "error=%s next=\"instances must bring their own\"",
+			    LOG_Q(a->ip_error));
+	return watcher_new(&a->watcher, &o);
+}
+
+static int make_sender(struct agent *a)
+{
+	const struct config_registry *reg = &a->cfg->registries[0];
+	struct sender_options o = {
+		.urls = (const char *const *)reg->urls,
+		.n_urls = reg->n_urls,
+		.context = reg->context,
+		.beat_connections = a->cfg->beat_connections,
+		.request_connections = a->cfg->request_connections,
+		.to_sender = &a->to_sender,
+		.to_watcher = &a->to_watcher,
+		.progress = on_progress,
+		.beaten = on_beaten,
+		.ctx = a,
+	};
+
+	return sender_new(&a->sender, &o);
+}
+
+static int make_server(struct agent *a, uint64_t started_ms)
+{
+	struct server_options o = {
+		.listen_fd = entry_fd(a, CHANNEL_CONTROL),
+		.watcher = a->watcher,
+		.sender = a->sender,
+		.map = &a->map,
+		.events = a->events,
+		.registry = a->cfg->registries[0].name,
+		.started_ms = started_ms,
+		.keeper_pid = a->manifest.keeper_pid,
+		.n_restarts = a->manifest.n_restarts,
+	};
+
+	return server_new(&a->server, &o);
+}
+
+static int make_all(struct agent *a)
+{
+	int r = dom2beat_init(&a->map);
+
+	if (r == 0)
+		r = beat_queue_init(&a->to_sender);
+	if (r == 0)
+		r = beat_queue_init(&a->to_watcher);
+	if (r == 0)
+		r = events_new(&a->events);
+	if (r == 0)
+		r = make_watcher(a);
+	if (r == 0)
+		r = make_sender(a);
+	if (r == 0)
+		r = make_server(a, clock_now_ms());
+	return r;
+}
+
+static int start_threads(struct agent *a)
+{
+	int r = pthread_create(&a->sender_thread, NULL, run_sender, a->sender);
+
+	if (r != 0)
+		return -r;
+	a->sender_runs = true;
+	r = pthread_create(&a->server_thread, NULL, run_server, a->server);
+	if (r != 0)
+		return -r;
+	a->server_runs = true;
+	return 0;
+}
+
+/* The link is the watcher's; the messages of start and end are ours. */
+static int tell_keeper(const struct agent *a, enum channel_type type, int status)
+{
+	struct channel_msg msg = { .version = CHANNEL_VERSION,
+				   .type = (uint16_t)type,
+				   .id = (uint64_t)status };
+
+	return channel_send(entry_fd(a, CHANNEL_LINK), &msg, -1);
+}
+
+static void stop_threads(struct agent *a)
+{
+	if (a->server_runs) {
+		server_stop(a->server);
+		pthread_join(a->server_thread, NULL);
+	}
+	if (a->sender_runs) {
+		sender_stop(a->sender);
+		pthread_join(a->sender_thread, NULL);
+	}
+}
+
+static int work(struct agent *a)
+{
+	int r = make_all(a);
+
+	if (r == 0)
+		r = start_threads(a);
+	if (r == 0)
+		r = tell_keeper(a, CHANNEL_READY, 0);
+	if (r < 0) {
+		log_error("agent.start", "error=%s", LOG_Q(strerror(-r)));
+		stop_threads(a);
+		return 1;
+	}
+	r = watcher_run(a->watcher);
+	if (r == -EPIPE)
+		_exit(1); /* no keeper: at once, before another agent begins to send */
+	stop_threads(a);
+	(void)tell_keeper(a, CHANNEL_LEFT, r < 0 ? 1 : r);
+	return r < 0 ? 1 : r;
+}
+
+int agent_run(const struct config *cfg, int manifest_fd)
+{
+	static struct agent a;
+	int r;
+
+	a.cfg = cfg;
+	r = manifest_read(manifest_fd, &a.manifest, &a.entries);
+	if (r < 0) {
+		log_error("agent.manifest", "error=%s", LOG_Q(strerror(-r)));
+		return 1;
+	}
+	rcu_register_thread();
+	r = work(&a);
+	/* The process ends here: what the threads made is given back by the kernel, all at once. */
+	rcu_unregister_thread();
+	return r;
+}

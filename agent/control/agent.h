@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CONTROL_AGENT_H
+#define CONTROL_AGENT_H
+
+#include "control/config.h"
+
+/*
+ * The agent process: adopts what the manifest names, runs watcher, sender and control threads, returns the exit
+ * status. Called once, from main, in the process that the keeper has started.
+ */
+int agent_run(const struct config *cfg, int manifest_fd);
+
+#endif

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CONTROL_CONFIG_H
+#define CONTROL_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/log.h"
+
+#define CONFIG_REGISTRIES_MAX 1u /* several registries come later; the shape is ready */
+#define CONFIG_URLS_MAX 32u
+
+#define CONFIG_FILE_DEFAULT "/etc/onebeat/onebeatd.conf"
+#define CONFIG_RUNTIME_DIR_DEFAULT "/run/onebeat"
+#define CONFIG_REGISTRY_NAME_DEFAULT "default"
+
+/* Who said it. A later one replaces what an earlier one said; within one, lists add up. */
+enum config_origin {
+	CONFIG_BY_DEFAULT,
+	CONFIG_BY_FILE,
+	CONFIG_BY_ENVIRONMENT,
+	CONFIG_BY_COMMAND
+};
+
+struct config_registry {
+	char *name;
+	char *urls[CONFIG_URLS_MAX]; /* "http://host:port", without a trailing slash */
+	uint32_t n_urls;
+	const char *context; /* "/nacos", or "": one of the two below */
+	char *namespace_id;  /* "public" */
+
+	/* config_value.c's own */
+	char *context_of_url; /* NULL: the URLs have no path */
+	char *context_of_key;
+	enum config_origin urls_by;
+	enum config_origin context_by;
+};
+
+struct config {
+	char *file;        /* NULL: none */
+	char *runtime_dir; /* absolute; NULL: none was found, which config_check() refuses */
+	enum log_level log_level;
+	struct config_registry registries[CONFIG_REGISTRIES_MAX];
+	uint32_t n_registries;
+	/* The address to register when the client leaves it out. */
+	char *ip;                     /* NULL: found by interface, cidr or route */
+	char *interface;              /* NULL: any */
+	char *cidr;                   /* "10.0.0.0/8"; NULL: any */
+	uint32_t slots;               /* a trust domain */
+	uint32_t beat_connections;    /* a node */
+	uint32_t request_connections; /* a node */
+	uint32_t listen_grace_ms;     /* disabled when the port has not listened for so long */
+	uint32_t exec_grace_ms;       /* lease lost by an undeclared exec: orphan after this */
+	bool force_pidfd_open;        /* behave as on kernels without SO_PEERPIDFD */
+};
+
+#define CONFIG_ERROR_MAX 512
+
+/*
+ * Reads defaults, then file (NULL: /etc/onebeat/onebeatd.conf when it is there), then the
+ * environment, then what the command line set through config_set(). On error a sentence with file,
+ * line, key, value and rule is in error, and -EINVAL (or another negative errno) is returned.
+ * Initialises *cfg, also on error.
+ */
+int config_load(struct config *cfg, const char *file, char error[CONFIG_ERROR_MAX]);
+/*
+ * One setting by section and key, as the file would have it; where names the origin ("--registry").
+ * It stands above file and environment; several calls for [registry] url add up.
+ */
+int config_set(struct config *cfg, const char *section, const char *key, const char *value,
+	       const char *where, char error[CONFIG_ERROR_MAX]);
+/* What only the whole can tell: at least one registry URL, runtime folder, contradictions. */
+int config_check(const struct config *cfg, char error[CONFIG_ERROR_MAX]);
+/* The effective configuration as a file that config_load() would read to the same. */
+void config_print(const struct config *cfg, int fd);
+/* All keys with range, default and meaning: the part of --help that this module knows. */
+void config_help(int fd);
+void config_deinit(struct config *cfg);
+
+#endif

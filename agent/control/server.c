@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The control socket
+ *
+ * One thread, one loop, any number of tools. A connection brings one request, gets lines of JSON and is closed.
+ * An answer is built in memory and written as the tool reads it, so that a tool that stops reading holds up
+ * nobody; an events follower that lets more than OUT_MAX pile up is dropped.
+ *
+ * Who may ask what is the kernel's word (SO_PEERCRED): the socket's mode lets owner and group read; stopping and
+ * leaving are for root and the agent's own uid.
+ */
+#include "control/server.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/calls.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "control/answer.h"
+#include <onebeat/control.h>
+
+#define OUT_MAX (1u << 20)
+#define LEAVE_MS 10000u
+
+struct client {
+	LIST_ENTRY(client) link;
+	struct server *server;
+	int fd;
+	uint64_t watch;
+	struct onebeat_control_request request;
+	size_t n_request;
+	char *out;
+	size_t n_out, n_written;
+	bool follows;    /* events: goes on after the answer */
+	bool leaves;     /* waits for the watcher's word on its LEAVE */
+	uint64_t number; /* of the last event that it got */
+};
+
+LIST_HEAD(clients, client);
+
+struct server {
+	struct server_options options;
+	struct loop loop;
+	struct clients clients;
+	struct calls calls;
+	uint64_t listen_watch, calls_watch, events_watch;
+	bool running;
+	/* The watcher's word on LEAVE, handed over by an eventfd. */
+	int left_fd;
+	uint64_t left_watch;
+	_Atomic uint32_t n_deregistered, n_failed;
+};
+
+static void client_close(struct client *c)
+{
+	loop_remove(&c->server->loop, &c->watch, c->fd);
+	close(c->fd);
+	LIST_REMOVE(c, link);
+	free(c->out);
+	free(c);
+}
+
+/* Takes over text (malloc'ed). */
+static bool client_queue(struct client *c, char *text, size_t n)
+{
+	char *all;
+
+	if (c->n_out == c->n_written) {
+		free(c->out);
+		c->out = text;
+		c->n_out = n;
+		c->n_written = 0;
+		return true;
+	}
+	all = c->follows && c->n_out - c->n_written > OUT_MAX ? NULL
+							      : realloc(c->out, c->n_out + n);
+	if (all) {
+		memcpy(all + c->n_out, text, n);
+		c->out = all;
+		c->n_out += n;
+	}
+	free(text);
+	return all != NULL;
+}
+
+/* Writes what the tool takes; closes when all is said. */
+static void client_flush(struct client *c)
+{
+	while (c->n_written < c->n_out) {
+		ssize_t n = send(c->fd, c->out + c->n_written, c->n_out - c->n_written,
+				 MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EAGAIN) {
+			(void)loop_modify(&c->server->loop, c->watch, c->fd, EPOLLIN | EPOLLOUT);
+			return;
+		}
+		if (n < 0) {
+			client_close(c);
+			return;
+		}
+		c->n_written += (size_t)n;
+	}
+	if (!c->follows && !c->leaves)
+		client_close(c);
+	else
+		(void)loop_modify(&c->server->loop, c->watch, c->fd, EPOLLIN);
+}
+
+typedef void (*write_fn)(FILE *out, struct client *c, const void *arg);
+
+/* Builds an answer with fn and begins to send it. */
+static void client_say(struct client *c, write_fn fn, const void *arg)
+{
+	char *text = NULL;
+	size_t n = 0;
+	FILE *out = open_memstream(&text, &n);
+	bool failed;
+
+	if (!out) {
+		client_close(c);
+		return;
+	}
+	fn(out, c, arg);
+	failed = ferror(out) != 0;
+	failed = fclose(out) != 0 || failed;
+	if (failed) {
+		free(text);
+		client_close(c);
+	} else if (!client_queue(c, text, n)) {
+		client_close(c);
+	} else {
+		client_flush(c);
+	}
+}
+
+static void say_error(FILE *out, struct client *c, const void *text)
+{
+	(void)c;
+	answer_end(out, text);
+}
+
+static void say_list(FILE *out, struct client *c, const void *arg)
+{
+	(void)arg;
+	answer_list(out, &c->server->options);
+	answer_end(out, NULL);
+}
+
+static void say_status(FILE *out, struct client *c, const void *arg)
+{
+	(void)arg;
+	answer_status(out, &c->server->options);
+	answer_end(out, NULL);
+}
+
+static void say_pong(FILE *out, struct client *c, const void *arg)
+{
+	(void)c;
+	(void)arg;
+	fprintf(out, "{\"pong\":true,\"pid\":%d}\n", (int)getpid());
+	answer_end(out, NULL);
+}
+
+static void say_events(FILE *out, struct client *c, const void *arg)
+{
+	struct event event;
+
+	(void)arg;
+	while (events_next(c->server->options.events, c->number, &event)) {
+		c->number = event.number;
+		answer_event(out, &event);
+	}
+}
+
+static void say_left(FILE *out, struct client *c, const void *arg)
+{
+	uint32_t n_failed = c->server->n_failed;
+
+	(void)arg;
+	c->leaves = false;
+	fprintf(out, "{\"deregistered\":%u,\"failed\":%u}\n", c->server->n_deregistered, n_failed);
+	answer_end(
+		out,
+		n_failed
+			? "not every instance could be deregistered: the registry's time-out removes the rest"
+			: NULL);
+}
+
+static void stop_watcher(void *owner, void *ctx)
+{
+	(void)ctx;
+	watcher_stop(owner);
+}
+
+static void watcher_has_left(void *ctx, uint32_t n_deregistered, uint32_t n_failed)
+{
+	struct server *s = ctx;
+
+	s->n_deregistered = n_deregistered;
+	s->n_failed = n_failed;
+	(void)eventfd_write(s->left_fd, 1);
+}
+
+static void start_leaving(void *owner, void *ctx)
+{
+	watcher_leave(owner, LEAVE_MS, watcher_has_left, ctx);
+}
+
+static bool may_change(const struct client *c)
+{
+	struct ucred cred;
+	socklen_t n = sizeof(cred);
+
+	return getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &cred, &n) == 0 &&
+	       (cred.uid == 0 || cred.uid == geteuid());
+}
+
+static void change(struct client *c, enum onebeat_control_verb verb)
+{
+	struct server *s = c->server;
+
+	if (!may_change(c)) {
+		client_say(c, say_error, "only root and the agent's own user may stop it");
+		return;
+	}
+	log_info("control", "verb=%s", verb == ONEBEAT_CONTROL_LEAVE ? "leave" : "stop");
+	if (verb == ONEBEAT_CONTROL_LEAVE) {
+		c->leaves = true;
+		(void)calls_do(watcher_calls(s->options.watcher), start_leaving, s);
+		return;
+	}
+	client_say(c, say_error, NULL);
+	(void)calls_do(watcher_calls(s->options.watcher), stop_watcher, NULL);
+}
+
+static void serve(struct client *c)
+{
+	const struct onebeat_control_request *r = &c->request;
+
+	if (r->magic != ONEBEAT_CONTROL_MAGIC || r->version != ONEBEAT_CONTROL_VERSION ||
+	    r->flags != 0) {
+		client_say(
+			c, say_error,
+			"the tool speaks another version of the control protocol than the agent");
+		return;
+	}
+	switch (r->verb) {
+	case ONEBEAT_CONTROL_LIST:
+		client_say(c, say_list, NULL);
+		break;
+	case ONEBEAT_CONTROL_STATUS:
+		client_say(c, say_status, NULL);
+		break;
+	case ONEBEAT_CONTROL_PING:
+		client_say(c, say_pong, NULL);
+		break;
+	case ONEBEAT_CONTROL_EVENTS:
+		c->follows = true;
+		client_say(c, say_events, NULL);
+		break;
+	case ONEBEAT_CONTROL_LEAVE:
+	case ONEBEAT_CONTROL_STOP:
+		change(c, (enum onebeat_control_verb)r->verb);
+		break;
+	default:
+		client_say(c, say_error, "the agent does not know this request");
+	}
+}
+
+static void on_client(void *ctx, uint32_t events)
+{
+	struct client *c = ctx;
+	ssize_t n;
+
+	if (events & EPOLLOUT) {
+		client_flush(c);
+		return;
+	}
+	if (c->n_request == sizeof(c->request)) {
+		char extra;
+
+		/* Nothing more is expected: the end, or a tool that talks too much. */
+		if (recv(c->fd, &extra, 1, MSG_DONTWAIT) >= 0 || errno != EAGAIN)
+			client_close(c);
+		return;
+	}
+	n = recv(c->fd, (char *)&c->request + c->n_request, sizeof(c->request) - c->n_request,
+		 MSG_DONTWAIT);
+	if (n < 0 && errno == EAGAIN)
+		return;
+	if (n <= 0) {
+		client_close(c);
+		return;
+	}
+	c->n_request += (size_t)n;
+	if (c->n_request == sizeof(c->request))
+		serve(c);
+}
+
+static void on_listen(void *ctx, uint32_t events)
+{
+	struct server *s = ctx;
+	int fd = accept4(s->options.listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct client *c;
+
+	(void)events;
+	if (fd < 0)
+		return;
+	c = calloc(1, sizeof(*c));
+	if (!c || loop_add(&s->loop, fd, EPOLLIN, on_client, c, &c->watch) < 0) {
+		free(c);
+		close(fd);
+		return;
+	}
+	c->server = s;
+	c->fd = fd;
+	LIST_INSERT_HEAD(&s->clients, c, link);
+}
+
+/* Calls fn for each client that wants it; fn may close it. */
+static void each(struct server *s, bool (*wants)(const struct client *c), write_fn fn)
+{
+	struct client *c, *next;
+
+	for (c = LIST_FIRST(&s->clients); c; c = next) {
+		next = LIST_NEXT(c, link);
+		if (wants(c))
+			client_say(c, fn, NULL);
+	}
+}
+
+static bool wants_events(const struct client *c)
+{
+	return c->follows;
+}
+
+static bool wants_left(const struct client *c)
+{
+	return c->leaves;
+}
+
+static void on_events(void *ctx, uint32_t events)
+{
+	struct server *s = ctx;
+
+	(void)events;
+	events_drain_event(s->options.events);
+	each(s, wants_events, say_events);
+}
+
+static void on_left(void *ctx, uint32_t events)
+{
+	struct server *s = ctx;
+	eventfd_t n;
+
+	(void)events;
+	if (eventfd_read(s->left_fd, &n) == 0)
+		each(s, wants_left, say_left);
+}
+
+static void on_calls(void *ctx, uint32_t events)
+{
+	struct server *s = ctx;
+
+	(void)events;
+	calls_run(&s->calls, s);
+}
+
+static int prepare(struct server *s)
+{
+	int r = loop_init(&s->loop);
+
+	if (r == 0)
+		r = calls_init(&s->calls);
+	s->left_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (r == 0 && s->left_fd < 0)
+		r = -errno;
+	if (r == 0)
+		r = loop_add(&s->loop, s->options.listen_fd, EPOLLIN, on_listen, s,
+			     &s->listen_watch);
+	if (r == 0)
+		r = loop_add(&s->loop, s->calls.event_fd, EPOLLIN, on_calls, s, &s->calls_watch);
+	if (r == 0)
+		r = loop_add(&s->loop, events_fd(s->options.events), EPOLLIN, on_events, s,
+			     &s->events_watch);
+	if (r == 0)
+		r = loop_add(&s->loop, s->left_fd, EPOLLIN, on_left, s, &s->left_watch);
+	return r;
+}
+
+int server_new(struct server **out, const struct server_options *options)
+{
+	struct server *s = calloc(1, sizeof(*s));
+	int r;
+
+	*out = NULL;
+	if (!s)
+		return -ENOMEM;
+	s->options = *options;
+	s->loop = (struct loop)LOOP_NULL;
+	s->calls.event_fd = -1;
+	s->left_fd = -1;
+	s->running = true;
+	LIST_INIT(&s->clients);
+	r = prepare(s);
+	if (r < 0)
+		s = server_free(s);
+	*out = s;
+	return r;
+}
+
+struct server *server_free(struct server *s)
+{
+	if (!s)
+		return NULL;
+	while (!LIST_EMPTY(&s->clients))
+		client_close(LIST_FIRST(&s->clients));
+	if (s->left_fd >= 0)
+		close(s->left_fd);
+	calls_deinit(&s->calls);
+	loop_deinit(&s->loop);
+	free(s);
+	return NULL;
+}
+
+void server_run(struct server *s)
+{
+	while (s->running) {
+		int r = loop_turn(&s->loop, -1);
+
+		if (r < 0) {
+			log_error("control.loop", "error=%s", LOG_Q(strerror(-r)));
+			break;
+		}
+	}
+	calls_end(&s->calls);
+}
+
+static void stop_now(void *owner, void *ctx)
+{
+	struct server *s = owner;
+
+	(void)ctx;
+	on_left(s, 0); /* the last words before the end */
+	s->running = false;
+}
+
+void server_stop(struct server *s)
+{
+	(void)calls_do(&s->calls, stop_now, NULL);
+}
