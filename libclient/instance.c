@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Registering, updating, leaving
+ *
+ * Each call records its wish in the instance and then has it served. With a slot at hand that is a memory write;
+ * without one it is a round of the handle, and a wait for the answer that is no longer than the handle's time-out.
+ * One answer is waited for by one call only: an agent that does not answer must not slow every update down.
+ *
+ * A deregistered instance is at an end for its caller, but is remembered until the agent has been told, so that
+ * a leave is not lost while no agent is there.
+ */
+#include <string.h>
+
+#include "clock.h"
+#include "grant.h"
+#include "handle.h"
+#include "pump.h"
+#include "spec.h"
+
+static bool is_settled(const struct onebeat *ob, const struct onebeat_instance *inst)
+{
+	(void)ob;
+	return !inst->used || (handle_is_placed(inst) && !inst->dirty) || inst->waited ||
+	       atomic_load_explicit(&inst->refused, memory_order_relaxed);
+}
+
+static bool is_gone(const struct onebeat *ob, const struct onebeat_instance *inst)
+{
+	(void)ob;
+	return !inst->used || inst->waited;
+}
+
+/* Rounds until it is settled. Afterwards inst may be another one: another thread may have deregistered it. */
+static int settle(struct onebeat *ob, struct onebeat_instance *inst, pump_done done)
+{
+	const uint32_t serial = inst->serial;
+
+	onebeat__pump_until(ob, clock_now_ms() + ob->timeout_ms, done, inst);
+	if (inst->serial != serial)
+		return ONEBEAT_E_HANDLE;
+	if (inst->used && !done(ob, inst))
+		inst->waited = true;
+	return 0;
+}
+
+/* The wish is recorded: brings it to the agent. */
+static int carry_out(struct onebeat *ob, struct onebeat_instance *inst)
+{
+	int r;
+
+	if (handle_link(ob) == LINK_ATTACHED && handle_is_placed(inst) &&
+	    clock_coarse_ms() < ob->look_due_ms) {
+		onebeat__grant_serve(ob, inst);
+		if (handle_is_placed(inst) && !inst->dirty)
+			return 0;
+	}
+	r = settle(ob, inst, is_settled);
+	if (r == 0 && atomic_load_explicit(&inst->refused, memory_order_relaxed))
+		return ONEBEAT_E_REFUSED;
+	return r;
+}
+
+static struct onebeat_instance *find_same(struct onebeat *ob, const struct encoded *e)
+{
+	for (uint32_t i = 0; i < ob->n_instances; i++) {
+		if (ob->instances[i].used &&
+		    onebeat__encode_same_key(&ob->instances[i].descriptor, e))
+			return &ob->instances[i];
+	}
+	return NULL;
+}
+
+/* A free place; one that is only waiting to leave is the next best. */
+static struct onebeat_instance *find_free(struct onebeat *ob)
+{
+	struct onebeat_instance *leaving = NULL;
+
+	for (uint32_t i = 0; i < ob->n_instances; i++) {
+		struct onebeat_instance *inst = &ob->instances[i];
+
+		if (!inst->used)
+			return inst;
+		if (inst->leaving)
+			leaving = inst;
+	}
+	return leaving;
+}
+
+/* One that was about to leave keeps what it had asked for: the answer will be for the same instance. */
+static void begin(struct onebeat *ob, struct onebeat_instance *inst, bool anew)
+{
+	if (++ob->last_serial == 0)
+		ob->last_serial = 1;
+	if (anew) {
+		onebeat__grant_forget(inst);
+		inst->told = false;
+	}
+	inst->serial = ob->last_serial;
+	inst->n_refs = 0;
+	inst->used = true;
+	inst->leaving = false;
+	inst->waited = false;
+	inst->ask_due_ms = 0;
+	atomic_store_explicit(&inst->since_ms, clock_boot_ms(), memory_order_relaxed);
+}
+
+static void remember(struct onebeat_instance *inst, const struct encoded *e)
+{
+	onebeat__encode_copy(&inst->descriptor, e);
+	grant_changed(inst);
+}
+
+/* Undoes a registration that got no slot. */
+static void undo(struct onebeat_instance *inst)
+{
+	onebeat__handle_show(inst, false);
+	onebeat__grant_forget(inst);
+}
+
+static int add(struct onebeat *ob, struct onebeat_instance *inst, bool anew)
+{
+	int r;
+
+	begin(ob, inst, anew);
+	remember(inst, &ob->draft);
+	inst->n_refs = 1;
+	onebeat__handle_show(inst, true);
+	r = carry_out(ob, inst);
+	if (r == ONEBEAT_E_REFUSED)
+		undo(inst);
+	return r;
+}
+
+static int change(struct onebeat *ob, struct onebeat_instance *inst)
+{
+	if (!onebeat__encode_same_identity(&inst->descriptor, &ob->draft))
+		return ONEBEAT_E_IDENTITY;
+	remember(inst, &ob->draft);
+	return carry_out(ob, inst);
+}
+
+static int register_draft(struct onebeat *ob, struct onebeat_instance **out)
+{
+	struct onebeat_instance *inst = find_same(ob, &ob->draft);
+	int r;
+
+	if (inst && !inst->leaving) {
+		inst->n_refs++;
+		r = change(ob, inst);
+		if (r < 0 && r != ONEBEAT_E_HANDLE)
+			inst->n_refs--;
+	} else {
+		const bool anew = !inst;
+
+		if (!inst)
+			inst = find_free(ob);
+		if (!inst)
+			return ONEBEAT_E_FULL;
+		r = add(ob, inst, anew);
+	}
+	if (r == 0)
+		*out = inst;
+	return r;
+}
+
+int onebeat_register(struct onebeat *ob, const struct onebeat_spec *spec,
+		     struct onebeat_instance **out)
+{
+	int r;
+
+	if (out)
+		*out = NULL;
+	r = onebeat__handle_enter(ob);
+	if (r < 0)
+		return r;
+	r = out ? onebeat__spec_check(spec) : ONEBEAT_E_NULL;
+	if (r == 0) {
+		onebeat__encode(spec, &ob->draft);
+		r = register_draft(ob, out);
+	}
+	onebeat__handle_leave(ob);
+	return r;
+}
+
+int onebeat_update(struct onebeat_instance *inst, const struct onebeat_spec *spec)
+{
+	int r = onebeat__handle_enter_instance(inst);
+
+	if (r < 0)
+		return r;
+	r = onebeat__spec_check(spec);
+	if (r == 0) {
+		onebeat__encode(spec, &inst->ob->draft);
+		r = change(inst->ob, inst);
+	}
+	onebeat__handle_leave(inst->ob);
+	return r;
+}
+
+int onebeat_set_status(struct onebeat_instance *inst, int status)
+{
+	int r = onebeat__handle_enter_instance(inst);
+
+	if (r < 0)
+		return r;
+	if (status == ONEBEAT_STATE_UP || status == ONEBEAT_STATE_DOWN) {
+		onebeat__encode_set_enabled(&inst->descriptor, status == ONEBEAT_STATE_UP);
+		grant_changed(inst);
+		r = carry_out(inst->ob, inst);
+	} else {
+		r = ONEBEAT_E_STATUS;
+	}
+	onebeat__handle_leave(inst->ob);
+	return r;
+}
+
+static void leave(struct onebeat *ob, struct onebeat_instance *inst)
+{
+	onebeat__handle_show(inst, false);
+	inst->leaving = true;
+	if (!inst->told) {
+		onebeat__grant_forget(inst);
+		return;
+	}
+	onebeat__grant_serve(ob, inst);
+	if (inst->used)
+		(void)settle(ob, inst, is_gone);
+}
+
+int onebeat_deregister(struct onebeat_instance *inst)
+{
+	struct onebeat *ob;
+	int r = onebeat__handle_enter_instance(inst);
+
+	if (r < 0)
+		return r;
+	ob = inst->ob;
+	if (--inst->n_refs == 0)
+		leave(ob, inst);
+	onebeat__handle_leave(ob);
+	return 0;
+}
