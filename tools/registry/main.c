@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * onebeat-registry: an in-memory registry that speaks Nacos v1
+ *
+ * For trying onebeat and for its tests. Options, the listening socket and signals are here; exit
+ * status 0 is a clean stop, 1 a failure, 2 wrong usage.
+ */
+#include "httpd.h"
+#include "mode.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <math.h>
+#include <netdb.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static const char usage[] =
+	"usage: onebeat-registry [option]...\n"
+	"\n"
+	"An in-memory registry that speaks the part of Nacos v1 that clients meet.\n"
+	"Its page at / shows what is registered.\n"
+	"\n"
+	"  --listen ADDR:PORT      where to listen (127.0.0.1:8848); port 0 takes a free one,\n"
+	"                          an IPv6 address stands in brackets\n"
+	"  --mode MODE             server to behave like: 1.4, 2 or 3 (2)\n"
+	"  --time-scale F          time-outs run F times faster, 0.01 to 10000 (1). Intervals in\n"
+	"                          replies are not scaled: give instances the metadata\n"
+	"                          preserved.heart.beat.interval below 15000/F ms to keep up\n"
+	"  --log FILE              write one line of JSON for each request; FILE is emptied first\n"
+	"  --keepalive-requests N  close a connection after N requests; 0 never does (100)\n"
+	"  --help                  show this and stop\n"
+	"  --version               show the version and stop\n";
+
+struct settings {
+	struct sockaddr_storage address;
+	socklen_t address_len;
+	struct httpd_options server;
+};
+
+__attribute__((format(printf, 1, 2), noreturn)) static void wrong_usage(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	fputs("onebeat-registry: ", stderr);
+	vfprintf(stderr, fmt, args);
+	fputs(" (see --help)\n", stderr);
+	va_end(args);
+	exit(2);
+}
+
+/* Takes "ADDR:PORT" apart in place. Returns false when it is not of that form. */
+static bool split_address(char *text, char **host, char **port)
+{
+	char *colon = strrchr(text, ':');
+	size_t n;
+
+	if (!colon || colon == text || !colon[1])
+		return false;
+	*colon = '\0';
+	*port = colon + 1;
+	*host = text;
+	n = strlen(text);
+	if (text[0] == '[' && text[n - 1] == ']') {
+		text[n - 1] = '\0';
+		*host = text + 1;
+	} else if (strchr(text, ':')) {
+		return false;
+	}
+	return (*port)[strspn(*port, "0123456789")] == '\0' && strtoul(*port, NULL, 10) <= 65535;
+}
+
+static void set_listen(struct settings *set, const char *value)
+{
+	struct addrinfo hints = {
+		.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
+		.ai_socktype = SOCK_STREAM,
+	};
+	struct addrinfo *found = NULL;
+	char copy[256], *host, *port;
+
+	snprintf(copy, sizeof(copy), "%s", value);
+	if (!split_address(copy, &host, &port) || getaddrinfo(host, port, &hints, &found) != 0)
+		wrong_usage("--listen: \"%s\" is not ADDR:PORT with a numeric address and a port "
+			    "from 0 to 65535",
+			    value);
+	memcpy(&set->address, found->ai_addr, found->ai_addrlen);
+	set->address_len = found->ai_addrlen;
+	freeaddrinfo(found);
+}
+
+static void set_time_scale(struct settings *set, const char *value)
+{
+	char *end;
+	double scale = strtod(value, &end);
+
+	if (end == value || *end || !(scale >= 0.01 && scale <= 10000.0))
+		wrong_usage("--time-scale: \"%s\" is not a number from 0.01 to 10000", value);
+	set->server.time_scale = scale;
+}
+
+static void set_keepalive(struct settings *set, const char *value)
+{
+	size_t n = strlen(value);
+
+	if (!n || n > 9 || strspn(value, "0123456789") != n)
+		wrong_usage("--keepalive-requests: \"%s\" is not a number from 0 to 999999999",
+			    value);
+	set->server.keepalive_requests = (unsigned int)strtoul(value, NULL, 10);
+}
+
+static void set_mode(struct settings *set, const char *value)
+{
+	set->server.mode = mode_find(value);
+	if (!set->server.mode)
+		wrong_usage("--mode: \"%s\" is not one of %s", value, mode_names);
+}
+
+__attribute__((noreturn)) static void show(const char *text)
+{
+	fputs(text, stdout);
+	exit(fflush(stdout) == 0 ? 0 : 1);
+}
+
+static void parse_options(struct settings *set, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "listen", required_argument, NULL, 'l' },
+		{ "mode", required_argument, NULL, 'm' },
+		{ "time-scale", required_argument, NULL, 't' },
+		{ "log", required_argument, NULL, 'o' },
+		{ "keepalive-requests", required_argument, NULL, 'k' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'v' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int c;
+
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+		switch (c) {
+		case 'l':
+			set_listen(set, optarg);
+			break;
+		case 'm':
+			set_mode(set, optarg);
+			break;
+		case 't':
+			set_time_scale(set, optarg);
+			break;
+		case 'o':
+			set->server.log_path = optarg;
+			break;
+		case 'k':
+			set_keepalive(set, optarg);
+			break;
+		case 'h':
+			show(usage);
+		case 'v':
+			show("onebeat-registry " ONEBEAT_VERSION "\n");
+		case ':':
+			wrong_usage("%s: needs a value", argv[optind - 1]);
+		default:
+			wrong_usage("%s: is not an option, or takes no value", argv[optind - 1]);
+		}
+	}
+	if (optind < argc)
+		wrong_usage("\"%s\": takes no arguments but options", argv[optind]);
+}
+
+/* Returns a listening socket or a negative errno. */
+static int listen_on(struct settings *set)
+{
+	const struct sockaddr *address = (const struct sockaddr *)&set->address;
+	int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int one = 1, r;
+
+	if (fd < 0)
+		return -errno;
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == 0 &&
+	    bind(fd, address, set->address_len) == 0 && listen(fd, SOMAXCONN) == 0 &&
+	    getsockname(fd, (struct sockaddr *)&set->address, &set->address_len) == 0)
+		return fd;
+	r = -errno;
+	close(fd);
+	return r;
+}
+
+/* Writes the address as it stands in a URL. */
+static void format_address(const struct settings *set, char *text, size_t size)
+{
+	char host[NI_MAXHOST] = "?", port[NI_MAXSERV] = "?";
+	bool v6 = set->address.ss_family == AF_INET6;
+
+	getnameinfo((const struct sockaddr *)&set->address, set->address_len, host, sizeof(host),
+		    port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
+	snprintf(text, size, v6 ? "[%s]:%s" : "%s:%s", host, port);
+}
+
+/* SIGTERM and SIGINT become readable. Returns a descriptor or a negative errno. */
+static int watch_signals(void)
+{
+	struct sigaction ignore = { .sa_handler = SIG_IGN };
+	sigset_t stop;
+	int fd;
+
+	sigemptyset(&stop);
+	sigaddset(&stop, SIGTERM);
+	sigaddset(&stop, SIGINT);
+	if (sigprocmask(SIG_BLOCK, &stop, NULL) != 0 || sigaction(SIGPIPE, &ignore, NULL) != 0)
+		return -errno;
+	fd = signalfd(-1, &stop, SFD_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+static int failed(const char *what, const char *why)
+{
+	fprintf(stderr, "onebeat-registry: %s: %s\n", what, why);
+	return 1;
+}
+
+int main(int argc, char **argv)
+{
+	struct settings set = {
+		.server = { .mode = mode_find("2"), .time_scale = 1.0, .keepalive_requests = 100 },
+	};
+	char where[NI_MAXHOST + NI_MAXSERV + 8], error[512];
+	struct httpd server;
+	int stop_fd, listen_fd, r;
+
+	set_listen(&set, "127.0.0.1:8848");
+	parse_options(&set, argc, argv);
+	stop_fd = watch_signals();
+	if (stop_fd < 0)
+		return failed("signals", strerror(-stop_fd));
+	format_address(&set, where, sizeof(where));
+	listen_fd = listen_on(&set);
+	if (listen_fd < 0)
+		return failed(where, strerror(-listen_fd));
+	format_address(&set, where, sizeof(where));
+	if (httpd_init(&server, listen_fd, &set.server, error, sizeof(error)) != 0)
+		return failed("cannot start", error);
+	printf("onebeat-registry: listening on http://%s/nacos mode=%s pid=%d\n", where,
+	       set.server.mode->name, (int)getpid());
+	fflush(stdout);
+	r = httpd_run(&server, stop_fd);
+	httpd_deinit(&server);
+	close(stop_fd);
+	return r == 0 ? 0 : failed("stopped", strerror(-r));
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef REGISTRY_STORE_H
+#define REGISTRY_STORE_H
+
+#include "hashtab.h"
+#include "metamap.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+struct mode;
+
+enum {
+	STORE_BEAT_INTERVAL_MS = 5000,
+	STORE_BEAT_TIMEOUT_MS = 15000,
+	STORE_DELETE_TIMEOUT_MS = 30000,
+	STORE_TICK_MS = 5000,
+	STORE_EMPTY_SERVICE_MS = 120000,
+};
+
+enum {
+	STORE_OTHER_KIND = 1
+};
+
+TAILQ_HEAD(store_services, store_service);
+TAILQ_HEAD(store_instances, store_instance);
+
+struct store_service {
+	struct hashtab_node node;
+	TAILQ_ENTRY(store_service) link;  /* all services, oldest first */
+	TAILQ_ENTRY(store_service) empty; /* those without instances, by empty_since_ms */
+	struct store_instances instances;
+	size_t n_instances;
+	uint64_t revision; /* counts changes of what a list shows */
+	uint64_t empty_since_ms;
+	bool ephemeral; /* the kind, where a service has one */
+	char *namespace_id;
+	char *name; /* GROUP@@name */
+};
+
+struct store_instance {
+	struct hashtab_node node;
+	TAILQ_ENTRY(store_instance) link; /* of its service */
+	TAILQ_ENTRY(store_instance) tick; /* ephemeral only: by next_tick_ms */
+	struct store_service *service;
+	char *ip;
+	char *cluster;
+	int port;
+	double weight;
+	bool enabled;
+	bool healthy;
+	bool ephemeral;
+	struct metamap metadata;
+	uint64_t last_beat_ms;
+	uint64_t next_tick_ms;
+};
+
+struct store {
+	const struct mode *mode;
+	struct hashtab services;
+	struct hashtab instances;
+	struct store_services all;
+	struct store_services empties;
+	struct store_instances ticks;
+};
+
+struct store_key {
+	const char *namespace_id;
+	const char *service; /* GROUP@@name */
+	const char *cluster; /* part of the identity in some modes */
+	const char *ip;
+	int port;
+	bool ephemeral;
+};
+
+struct store_spec {
+	struct store_key key;
+	double weight;
+	bool enabled;
+	bool healthy;
+	struct metamap metadata;
+};
+
+/* Returns 0 or -ENOMEM. */
+int store_init(struct store *s, const struct mode *mode);
+void store_deinit(struct store *s);
+
+struct store_service *store_service(const struct store *s, const char *namespace_id,
+				    const char *name);
+struct store_instance *store_find(const struct store *s, const struct store_key *key);
+
+/* Adds or replaces; moves the metadata out of spec. Returns 0; STORE_OTHER_KIND: the service
+ * holds the other kind of instance; or -ENOMEM, with the instances as they were. */
+int store_put(struct store *s, struct store_spec *spec, uint64_t now_ms);
+void store_beat(struct store_instance *inst, uint64_t now_ms);
+void store_remove(struct store *s, struct store_instance *inst, uint64_t now_ms);
+
+/* Does what has become due; returns the time of the next due thing, UINT64_MAX for none. */
+uint64_t store_tick(struct store *s, uint64_t now_ms);
+
+#endif

@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Register, deregister and beat
+ *
+ * Registering is an upsert. A light beat renews what is there and says 20404 for what is not; a
+ * full beat carries the instance as JSON, creates it when it is missing and otherwise only
+ * renews it: weight and metadata in a beat never change an instance. Newer servers renew the
+ * service that the JSON names, whatever the query says, and a JSON that names none renews
+ * nothing, although the reply is the usual one.
+ *
+ * Intervals in replies are those that the instance was registered with, or the default; they are
+ * never scaled with the registry's clock, since the client measures them with its own.
+ */
+#include "v1_write.h"
+
+#include "api.h"
+#include "check.h"
+#include "jsonobj.h"
+#include "mode.h"
+#include "respond.h"
+#include "scalar.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <microhttpd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	BEAT_OK = 10200,
+	BEAT_UNKNOWN = 20404
+};
+
+/* A parameter that has an older spelling. */
+static const char *get_either(const struct api_request *req, const char *name, const char *older,
+			      const char *fallback)
+{
+	return formdata_or(&req->params, name, formdata_or(&req->params, older, fallback));
+}
+
+static void not_a_number(const struct api *api, struct api_reply *out, const char *text)
+{
+	respond_error(api->mode, out, MHD_HTTP_BAD_REQUEST, "For input string: \"%s\"", text);
+}
+
+static bool missing(const struct api *api, struct api_reply *out, const char *name)
+{
+	respond_missing(api->mode, out, name);
+	return false;
+}
+
+static bool read_key(const struct api *api, const struct api_request *req, struct store_key *key,
+		     struct api_reply *out)
+{
+	const char *port = formdata_or(&req->params, "port", NULL);
+
+	*key = (struct store_key){
+		.namespace_id = formdata_or(&req->params, "namespaceId", "public"),
+		.service = req->service,
+		.cluster = get_either(req, "clusterName", "cluster", "DEFAULT"),
+		.ip = formdata_or(&req->params, "ip", NULL),
+		.ephemeral = scalar_bool(formdata_or(&req->params, "ephemeral", "true")),
+	};
+	if (!key->service)
+		return missing(api, out, "serviceName");
+	if (!key->ip)
+		return missing(api, out, "ip");
+	if (!port)
+		return missing(api, out, "port");
+	if (scalar_int(port, &key->port))
+		return true;
+	not_a_number(api, out, port);
+	return false;
+}
+
+/* The check of newer servers' parameters has seen the metadata already and reports it bad as an
+ * error page; what is left is 1.4's way. */
+static bool read_metadata(const struct api *api, const struct api_request *req, struct metamap *m,
+			  struct api_reply *out)
+{
+	const char *text = formdata_or(&req->params, "metadata", NULL);
+	int r = metamap_parse(m, text);
+
+	if (r == METAMAP_BAD)
+		respond_error(api->mode, out, MHD_HTTP_INTERNAL_SERVER_ERROR,
+			      "metadata format incorrect:%s", text);
+	else if (r != 0)
+		respond_error(api->mode, out, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory");
+	return r == 0;
+}
+
+static bool read_spec(const struct api *api, const struct api_request *req, struct store_spec *spec,
+		      struct api_reply *out)
+{
+	const char *weight = formdata_or(&req->params, "weight", "1");
+
+	*spec = (struct store_spec){
+		.enabled = scalar_bool(get_either(req, "enabled", "enable", "true")),
+		.healthy = scalar_bool(formdata_or(&req->params, "healthy", "true")),
+	};
+	if (!read_key(api, req, &spec->key, out))
+		return false;
+	if (!scalar_double(weight, &spec->weight)) {
+		not_a_number(api, out, weight);
+		return false;
+	}
+	return read_metadata(api, req, &spec->metadata, out);
+}
+
+/* Checks and stores; when that is refused, the reply is written. */
+static bool admit(struct api *api, const struct api_request *req, struct store_spec *spec,
+		  struct api_reply *out)
+{
+	const struct store_key *key = &spec->key;
+	bool is_new = !store_service(&api->store, key->namespace_id, key->service);
+	int r;
+
+	if (!check_instance(api->mode, spec, is_new, out))
+		return false;
+	if (isnan(spec->weight) && api->mode->nan_weight_is_one)
+		spec->weight = 1.0;
+	if (spec->weight > 0.0 && spec->weight < 0.01)
+		spec->weight = 0.01;
+	r = store_put(&api->store, spec, req->now_ms);
+	if (r == STORE_OTHER_KIND)
+		respond_error(api->mode, out, MHD_HTTP_BAD_REQUEST,
+			      "errCode: 400, errMsg: Current service %s is %s service, can't "
+			      "register %s instance. ",
+			      key->service, key->ephemeral ? "persistent" : "ephemeral",
+			      key->ephemeral ? "ephemeral" : "persistent");
+	else if (r != 0)
+		respond_error(api->mode, out, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory");
+	return r == 0;
+}
+
+void v1_write_register(struct api *api, const struct api_request *req, struct api_reply *out)
+{
+	struct store_spec spec;
+
+	if (read_spec(api, req, &spec, out) && admit(api, req, &spec, out))
+		respond_text(out, "ok");
+	metamap_deinit(&spec.metadata);
+}
+
+/* Java clients of 1.0.0 and later may only change what is there; for others this registers. */
+void v1_write_update(struct api *api, const struct api_request *req, struct api_reply *out)
+{
+	struct store_key key;
+
+	if (!api_is_java_client(req) ||
+	    (read_key(api, req, &key, out) && store_find(&api->store, &key)))
+		v1_write_register(api, req, out);
+	else if (out->status == 0)
+		respond_error(api->mode, out, MHD_HTTP_INTERNAL_SERVER_ERROR,
+			      "instance not exist: %s:%d", key.ip, key.port);
+}
+
+/* Says "ok" whether or not there was anything to remove. */
+void v1_write_deregister(struct api *api, const struct api_request *req, struct api_reply *out)
+{
+	struct store_instance *inst;
+	struct store_key key;
+
+	if (!read_key(api, req, &key, out))
+		return;
+	inst = store_find(&api->store, &key);
+	if (inst)
+		store_remove(&api->store, inst, req->now_ms);
+	respond_text(out, "ok");
+}
+
+struct beat {
+	bool is_full;
+	/* Of a full beat's JSON: */
+	char *ip;
+	char *port;
+	char *cluster;
+	char *service;
+	char *weight;
+	char *ephemeral;
+	struct metamap metadata;
+};
+
+static void beat_deinit(struct beat *b)
+{
+	free(b->ip);
+	free(b->port);
+	free(b->cluster);
+	free(b->service);
+	free(b->weight);
+	free(b->ephemeral);
+	metamap_deinit(&b->metadata);
+	*b = (struct beat){ .is_full = false };
+}
+
+/* Returns 0, or else the JSON is not one of a beat. */
+static int take_member(struct beat *b, const struct jsonobj *o, int key)
+{
+	const struct {
+		const char *name;
+		char **to;
+	} texts[] = {
+		{ "ip", &b->ip },           { "port", &b->port },
+		{ "cluster", &b->cluster }, { "serviceName", &b->service },
+		{ "weight", &b->weight },   { "ephemeral", &b->ephemeral },
+	};
+
+	if (jsonobj_key_is(o, key, "metadata")) {
+		metamap_deinit(&b->metadata);
+		return metamap_from_json(&b->metadata, o, key + 1);
+	}
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		if (jsonobj_key_is(o, key, texts[i].name)) {
+			free(*texts[i].to);
+			*texts[i].to = jsonobj_text(o, key + 1);
+		}
+	}
+	return 0;
+}
+
+static bool read_beat(const struct api_request *req, struct beat *b)
+{
+	const char *text = formdata_or(&req->params, "beat", NULL);
+	struct jsonobj o;
+	int r;
+
+	*b = (struct beat){ .is_full = text != NULL };
+	if (!text)
+		return true;
+	r = jsonobj_init(&o, text);
+	for (int key = r == 0 ? jsonobj_first(&o, 0) : 0; key && r == 0;
+	     key = jsonobj_next(&o, 0, key))
+		r = take_member(b, &o, key);
+	jsonobj_deinit(&o);
+	return r == 0;
+}
+
+/* Whom the beat is for. The JSON's address wins; a missing one names nobody. */
+static bool beat_key(const struct api *api, const struct api_request *req, const struct beat *b,
+		     struct store_key *key, struct api_reply *out)
+{
+	const char *port = b->is_full ? b->port : formdata_or(&req->params, "port", NULL);
+	const char *cluster = b->cluster && *b->cluster ? b->cluster : NULL;
+
+	*key = (struct store_key){
+		.namespace_id = formdata_or(&req->params, "namespaceId", "public"),
+		.service = req->service,
+		.cluster = cluster ? cluster : get_either(req, "clusterName", "cluster", "DEFAULT"),
+		.ip = b->is_full ? b->ip : formdata_or(&req->params, "ip", NULL),
+		.ephemeral = true,
+	};
+	if (!key->ip)
+		key->ip = "";
+	if (port && !scalar_int(port, &key->port)) {
+		not_a_number(api, out, port);
+		return false;
+	}
+	return key->service || missing(api, out, "serviceName");
+}
+
+/* A service of one kind finds only ephemeral instances; 1.4 answers for persistent ones too. */
+static struct store_instance *find_beating(struct api *api, const struct store_key *key)
+{
+	struct store_instance *inst = store_find(&api->store, key);
+	struct store_key persistent = *key;
+
+	if (inst || api->mode->one_kind)
+		return inst;
+	persistent.ephemeral = false;
+	return store_find(&api->store, &persistent);
+}
+
+static bool create(struct api *api, const struct api_request *req, struct beat *b,
+		   struct store_key *key, struct api_reply *out)
+{
+	struct store_spec spec = { .key = *key, .enabled = true, .healthy = true };
+	bool done;
+
+	if (!*key->ip)
+		return missing(api, out, "ip");
+	if (b->weight && !scalar_double(b->weight, &spec.weight)) {
+		not_a_number(api, out, b->weight);
+		return false;
+	}
+	spec.key.ephemeral = !b->ephemeral || scalar_bool(b->ephemeral);
+	spec.metadata = b->metadata;
+	b->metadata = (struct metamap)METAMAP_NULL;
+	done = admit(api, req, &spec, out);
+	metamap_deinit(&spec.metadata);
+	key->ephemeral = spec.key.ephemeral;
+	return done;
+}
+
+/* Newer servers' full beat: the JSON's service, ungrouped names being in DEFAULT_GROUP. */
+static struct store_instance *named_in_json(struct api *api, const struct beat *b,
+					    const struct store_key *key)
+{
+	struct store_key named = *key;
+	struct store_instance *inst;
+	char *grouped = NULL;
+
+	if (!b->service)
+		return NULL;
+	if (!strstr(b->service, "@@") && asprintf(&grouped, "DEFAULT_GROUP@@%s", b->service) < 0)
+		return NULL;
+	named.service = grouped ? grouped : b->service;
+	inst = store_find(&api->store, &named);
+	free(grouped);
+	return inst;
+}
+
+static void answer_beat(const struct api *api, struct api_reply *out, int code,
+			uint64_t interval_ms)
+{
+	out->beat_code = code;
+	respond_json(out);
+	sbuf_fmt(&out->body, "{\"clientBeatInterval\":%" PRIu64 ",\"code\":%d%s}", interval_ms,
+		 code,
+		 code == BEAT_UNKNOWN && api->mode->short_unknown ? ""
+								  : ",\"lightBeatEnabled\":true");
+}
+
+static void beat(struct api *api, const struct api_request *req, struct beat *b,
+		 struct api_reply *out)
+{
+	uint64_t if_bad_ms = api->mode->bad_setting_is_zero ? 0 : STORE_BEAT_INTERVAL_MS;
+	struct store_instance *inst, *renewed;
+	struct store_key key;
+
+	if (!beat_key(api, req, b, &key, out))
+		return;
+	inst = find_beating(api, &key);
+	if (!inst && !b->is_full) {
+		answer_beat(api, out, BEAT_UNKNOWN, STORE_BEAT_INTERVAL_MS);
+		return;
+	}
+	if (!inst) {
+		if (!create(api, req, b, &key, out))
+			return;
+		inst = store_find(&api->store, &key);
+	}
+	renewed = b->is_full && api->mode->beats_by_json_name ? named_in_json(api, b, &key) : inst;
+	if (renewed)
+		store_beat(renewed, req->now_ms);
+	answer_beat(api, out, BEAT_OK,
+		    metamap_ms(&inst->metadata.beat_interval, STORE_BEAT_INTERVAL_MS, if_bad_ms));
+}
+
+void v1_write_beat(struct api *api, const struct api_request *req, struct api_reply *out)
+{
+	struct beat b;
+
+	if (read_beat(req, &b))
+		beat(api, req, &b, out);
+	else
+		respond_error(api->mode, out, MHD_HTTP_INTERNAL_SERVER_ERROR,
+			      "errCode: 101, errMsg: Nacos deserialize for class "
+			      "[com.alibaba.nacos.naming.healthcheck.RsInfo] failed. ");
+	beat_deinit(&b);
+}
