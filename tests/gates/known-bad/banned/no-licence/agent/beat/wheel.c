@@ -1,0 +1,1 @@
+/* expect: wheel\.c:1: no line .SPDX */

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures of the stories: a host with nothing on it, and one with registry and agent running."""
+
+import pathlib
+
+import pytest
+
+import host as host_module
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    """A failed story shows what the programs had to say."""
+    outcome = yield
+    report = outcome.get_result()
+    folder = item.funcargs.get("tmp_path")
+    if report.when == "call" and report.failed and folder:
+        for log in sorted(pathlib.Path(folder).glob("*.log")):
+            lines = log.read_text(errors="replace").splitlines()[-60:]
+            report.sections.append((log.name, "\n".join(lines)))
+
+
+@pytest.fixture
+def empty_host(tmp_path):
+    host = host_module.Host(tmp_path)
+    yield host
+    host.stop()
+
+
+@pytest.fixture
+def host(empty_host):
+    empty_host.start_registry()
+    empty_host.start_agent()
+    return empty_host

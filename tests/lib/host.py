@@ -1,0 +1,305 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One host in a temporary folder: a registry, an agent, processes; for the integration tests
+
+Everything runs the built programs over loopback on ports that the kernel chose, and is stopped by pid.
+Waiting is asking again until it is so (until), never a sleep that hopes.
+"""
+
+import collections
+import contextlib
+import json
+import os
+import pathlib
+import re
+import select
+import shlex
+import signal
+import subprocess
+import time
+import urllib.parse
+import urllib.request
+
+BUILD = pathlib.Path(os.environ.get("ONEBEAT_BUILD",
+                                    pathlib.Path(__file__).resolve().parents[2] / "build"))
+BIN = BUILD / "bin"
+
+# Never through a proxy: the programs must not ask one either.
+OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def until(true, what, seconds=10.0, step=0.01):
+    """Asks until true() is so, and returns what it said."""
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = true()
+        if answer:
+            return answer
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not so within {seconds} s: {what}")
+        time.sleep(step)
+
+
+def boottime_ms():
+    return time.clock_gettime(time.CLOCK_BOOTTIME) * 1000
+
+
+def alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def sockets_of(pid):
+    """The numbers of a process's descriptors that are sockets, apart from stdio."""
+    found = []
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            if os.readlink(f"/proc/{pid}/fd/{name}").startswith("socket:") and int(name) > 2:
+                found.append(int(name))
+    return found
+
+
+class Program:
+    """A program that says on stdout, in one line, that it is up."""
+
+    def __init__(self, argv, log, env=None, first_line=True, stdin=None):
+        self.log = pathlib.Path(log)
+        with open(self.log, "ab") as err:
+            self.process = subprocess.Popen([str(a) for a in argv], stdin=stdin or subprocess.DEVNULL,
+                                            stdout=subprocess.PIPE, stderr=err, env=env)
+        self.pid = self.process.pid
+        self.first_line = self.read_line(10, f"{argv[0]} says that it is up") if first_line else ""
+
+    def read_line(self, seconds, what):
+        line = b""
+        deadline = time.monotonic() + seconds
+        while not line.endswith(b"\n"):
+            ready, _, _ = select.select([self.process.stdout], [], [], max(0, deadline - time.monotonic()))
+            if not ready:
+                raise AssertionError(f"not so within {seconds} s: {what}; got {line!r}; log:\n{self.tail()}")
+            byte = os.read(self.process.stdout.fileno(), 1)
+            if not byte:
+                raise AssertionError(f"ended with {self.process.wait(5)} before: {what}; log:\n{self.tail()}")
+            line += byte
+        return line.decode().rstrip("\n")
+
+    def tail(self, n=40):
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-n:])
+
+    def kill(self, number=signal.SIGKILL):
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+
+    def wait(self, seconds=15):
+        return self.process.wait(seconds)
+
+    def stop(self):
+        """Ends it if it is still there; returns its exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.terminate()
+            try:
+                self.process.wait(15)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait(5)
+        for pipe in (self.process.stdout, self.process.stdin):
+            if pipe:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
+        return self.process.returncode
+
+
+Request = collections.namedtuple("Request", "t boottime_ms conn n method target status code ua")
+
+
+class Registry(Program):
+    """onebeat-registry; port 0 the first time, the same port when it is started again."""
+
+    def __init__(self, folder, port=0, mode="2", options=()):
+        self.requests_path = pathlib.Path(folder) / f"requests-{time.monotonic_ns()}.jsonl"
+        super().__init__([BIN / "onebeat-registry", "--listen", f"127.0.0.1:{port}", "--mode", mode,
+                          "--log", self.requests_path, *options], pathlib.Path(folder) / "registry.log")
+        self.port = int(re.search(r":(\d+)/", self.first_line).group(1))
+        self.address = f"http://127.0.0.1:{self.port}"
+
+    def get(self, path):
+        with OPENER.open(self.address + path, timeout=10) as reply:
+            return reply.read().decode()
+
+    def hosts(self, service, namespace="public", group="DEFAULT_GROUP"):
+        query = urllib.parse.urlencode({"serviceName": f"{group}@@{service}", "namespaceId": namespace})
+        return json.loads(self.get(f"/nacos/v1/ns/instance/list?{query}"))["hosts"]
+
+    def requests(self, method=None, contains=""):
+        """What clients asked, oldest first, without the tests' own questions."""
+        found = []
+        for line in self.requests_path.read_text().splitlines():
+            r = Request(**{k: json.loads(line).get(k) for k in Request._fields})
+            if r.method != "GET" and (method is None or r.method == method) and contains in r.target:
+                found.append(r)
+        return found
+
+    def registers(self, contains=""):
+        return self.requests("POST", contains)
+
+    def beats(self, contains=""):
+        return self.requests("PUT", contains)
+
+    def deregisters(self, contains=""):
+        return self.requests("DELETE", contains)
+
+    def stats(self):
+        return json.loads(self.get("/onebeat/stats"))
+
+
+class Onebeatd(Program):
+    def __init__(self, folder, urls, runtime_dir=None, options=(), env=None):
+        self.runtime_dir = pathlib.Path(runtime_dir or pathlib.Path(folder) / "run")
+        argv = [BIN / "onebeatd", "--runtime-dir", self.runtime_dir, *options]
+        for url in urls:
+            argv += ["--registry", url]
+        super().__init__(argv, pathlib.Path(folder) / "onebeatd.log", env)
+
+    def ctl(self, *words, check=True):
+        done = subprocess.run([BIN / "onebeatctl", "--runtime-dir", self.runtime_dir, *words],
+                              capture_output=True, text=True, timeout=30)
+        if check and done.returncode != 0:
+            raise AssertionError(f"onebeatctl {words}: {done.returncode}: {done.stderr}\n{self.tail()}")
+        return done
+
+    def list(self):
+        return json.loads(self.ctl("list", "-o", "json").stdout)
+
+    def instance(self, service):
+        found = [i for i in self.list()["instances"] if i["service"] == service]
+        return found[0] if found else None
+
+    def status(self):
+        return json.loads(self.ctl("status", "-o", "json").stdout)
+
+    def agent_pid(self):
+        done = self.ctl("ping", "-o", "json", check=False)
+        return json.loads(done.stdout.splitlines()[0])["pid"] if done.returncode == 0 else None
+
+    def kill_agent(self):
+        """SIGKILLs the agent; returns the pid of the next one once it answers."""
+        old = self.agent_pid()
+        os.kill(old, signal.SIGKILL)
+        return until(lambda: (pid := self.agent_pid()) != old and pid, "another agent answers")
+
+
+class PuppetError(Exception):
+    """An answer that begins with error; code is onebeat's."""
+
+    def __init__(self, answer):
+        super().__init__(answer)
+        self.code = int(answer.split()[1])
+
+
+class Puppet(Program):
+    """A process that uses libonebeat as it is told (tests/lib/programs/puppet.c)."""
+
+    def __init__(self, folder, runtime_dir, argv0=None):
+        env = dict(os.environ, ONEBEAT_RUNTIME_DIR=str(runtime_dir))
+        super().__init__([argv0 or BIN / "tests" / "puppet"], pathlib.Path(folder) / "puppet.log", env,
+                         first_line=False, stdin=subprocess.PIPE)
+
+    def send(self, command):
+        self.process.stdin.write(command.encode() + b"\n")
+        self.process.stdin.flush()
+
+    def answer(self, command, seconds=20):
+        answer = self.read_line(seconds, f"the puppet answers '{command}'")
+        if not answer.startswith("ok"):
+            raise PuppetError(answer)
+        return answer[2:].strip()
+
+    def do(self, command, seconds=20):
+        self.send(command)
+        return self.answer(command, seconds)
+
+    def values(self, command):
+        """An answer of NAME=VALUE words as a dictionary."""
+        return dict(word.split("=", 1) for word in shlex.split(self.do(command)))
+
+    def attach(self):
+        """As an event loop does: attends until the agent has answered."""
+        def attended():
+            try:
+                self.do("attend")
+            except PuppetError:
+                return False
+            return True
+        until(attended, "attached")
+
+    def register(self, name, **spec):
+        self.do(f"register {name} " + " ".join(f"{k.replace('__', '.')}={v}" for k, v in spec.items()))
+
+    def status(self, name):
+        return self.values(f"status {name}")
+
+
+class Host:
+    """Starts things in one folder and stops them all."""
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.started = []
+        self.registry = None
+        self.agent = None
+
+    def keep(self, program):
+        self.started.append(program)
+        return program
+
+    def start_registry(self, **kwargs):
+        self.registry = self.keep(Registry(self.folder, **kwargs))
+        return self.registry
+
+    def start_agent(self, urls=None, **kwargs):
+        self.agent = self.keep(Onebeatd(self.folder, urls or [self.registry.address], **kwargs))
+        return self.agent
+
+    def puppet(self, opened=True):
+        runtime_dir = self.agent.runtime_dir if self.agent else self.folder / "run"
+        puppet = self.keep(Puppet(self.folder, runtime_dir))
+        if opened:
+            puppet.do("open")
+        return puppet
+
+    def run(self, options, command, **kwargs):
+        """onebeat-run OPTIONS -- COMMAND, in a process group of its own."""
+        env = dict(os.environ, ONEBEAT_RUNTIME_DIR=str(self.agent.runtime_dir if self.agent else self.folder / "run"))
+        process = subprocess.Popen([BIN / "onebeat-run", *options, "--", *command], env=env,
+                                   start_new_session=True, **kwargs)
+        self.started.append(Group(process))
+        return process
+
+    def list(self):
+        return self.agent.list()
+
+    def instance(self, service):
+        return self.agent.instance(service)
+
+    def status(self):
+        return self.agent.status()
+
+    def stop(self):
+        for program in reversed(self.started):
+            program.stop()
+        self.started.clear()
+
+
+class Group:
+    """A process group, ended as a whole."""
+
+    def __init__(self, process):
+        self.process = process
+
+    def stop(self):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(5)

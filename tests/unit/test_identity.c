@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who is at the other end of a lease, alive, as a zombie, and reaped
+ *
+ * Every test of a lease runs both ways: with SO_PEERPIDFD where this kernel has it, and as on
+ * kernels that do not.
+ */
+#include <criterion/criterion.h>
+#include <criterion/parameterized.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "segment/identity.h"
+#include "segment/proc.h"
+
+#define BOTH_WAYS(name)                                           \
+	static bool ways_##name[] = { false, true };              \
+	ParameterizedTestParameters(identity, name)               \
+	{                                                         \
+		return cr_make_param_array(bool, ways_##name, 2); \
+	}                                                         \
+	ParameterizedTest(bool *force, identity, name, .timeout = 30)
+
+/* A child that connects, does what it is told by bytes on its order pipe, and ends with it. */
+struct peer {
+	pid_t pid;
+	int order;
+	int sock; /* our end */
+	struct identity id;
+	int pidfd;
+};
+
+static int listener = -1;
+static struct sockaddr_un address;
+
+static void listen_here(void)
+{
+	socklen_t n = sizeof(sa_family_t);
+
+	address.sun_family = AF_UNIX;
+	listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	/* An abstract name of the kernel's choice. */
+	cr_assert_eq(bind(listener, (const struct sockaddr *)&address, n), 0);
+	cr_assert_eq(listen(listener, 8), 0);
+}
+
+TestSuite(identity, .init = listen_here, .timeout = 30);
+
+static int connect_here(void)
+{
+	struct sockaddr_un to;
+	socklen_t n = sizeof(to);
+	int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	if (getsockname(listener, (struct sockaddr *)&to, &n) < 0 ||
+	    connect(sock, (const struct sockaddr *)&to, n) < 0)
+		_exit(9);
+	return sock;
+}
+
+/* The child's life. */
+static void be_peer(int order)
+{
+	char c;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	(void)connect_here();
+	prctl(PR_SET_NAME, "peer (x) S 1");
+	if (read(order, &c, 1) == 1 && c == 'x') {
+		execl("/bin/sleep", "sleep", "1000", (char *)NULL);
+		_exit(9);
+	}
+	if (c == 'd') /* daemonises as they do: closes whatever it finds */
+		close_range(3, ~0u, 0);
+	pause();
+	_exit(0);
+}
+
+static void start_peer(struct peer *p)
+{
+	int order[2];
+
+	*p = (struct peer){ .sock = -1, .pidfd = -1 };
+	cr_assert_eq(pipe2(order, O_CLOEXEC), 0);
+	p->pid = fork();
+	if (p->pid == 0)
+		be_peer(order[0]);
+	close(order[0]);
+	p->order = order[1];
+}
+
+static int accept_peer(struct peer *p)
+{
+	p->sock = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	cr_assert(p->sock >= 0);
+	return identity_of_peer(p->sock, &p->id, &p->pidfd);
+}
+
+static void tell(const struct peer *p, char what)
+{
+	cr_assert_eq(write(p->order, &what, 1), 1);
+}
+
+static void make_zombie(const struct peer *p)
+{
+	siginfo_t info;
+
+	kill(p->pid, SIGKILL);
+	cr_assert_eq(waitid(P_PID, (id_t)p->pid, &info, WEXITED | WNOWAIT), 0);
+}
+
+static void reap(const struct peer *p)
+{
+	make_zombie(p);
+	cr_assert_eq(waitpid(p->pid, NULL, 0), p->pid);
+}
+
+/* Alive, dead, as the agent would find out at the end of the lease. */
+static enum identity_life life_of(const struct peer *p)
+{
+	int pidfd = p->pidfd >= 0 ? dup(p->pidfd) : identity_peer_pidfd(p->sock);
+	enum identity_life life;
+
+	if (pidfd == -ESRCH)
+		return IDENTITY_DEAD;
+	cr_assert(pidfd >= 0, "%s", strerror(-pidfd));
+	life = identity_life(pidfd);
+	close(pidfd);
+	return life;
+}
+
+BOTH_WAYS(is_the_kernels_word)
+{
+	struct peer p;
+	uint64_t cookie = 0;
+	socklen_t n = sizeof(cookie);
+	struct stat exe;
+	bool found = identity_probe(*force);
+
+	cr_assert(!*force || !found);
+	start_peer(&p);
+	cr_assert_eq(accept_peer(&p), 0);
+	cr_assert_eq(p.id.pid, p.pid);
+	cr_assert_eq(p.id.uid, getuid());
+	cr_assert_eq(p.id.gid, getgid());
+	cr_assert_eq(getsockopt(p.sock, SOL_SOCKET, SO_COOKIE, &cookie, &n), 0);
+	cr_assert(cookie != 0 && p.id.cookie == cookie);
+	cr_assert(p.id.start_ticks > 0);
+	cr_assert_eq(stat("/proc/self/exe", &exe), 0);
+	cr_assert(p.id.exe_dev == exe.st_dev && p.id.exe_ino == exe.st_ino);
+	cr_assert(strlen(p.id.program) > 0);
+	cr_assert_eq(p.pidfd >= 0, !found, "a descriptor more than is needed, or one too few");
+	cr_assert_eq(life_of(&p), IDENTITY_ALIVE);
+	reap(&p);
+}
+
+BOTH_WAYS(knows_death_from_closed_descriptors)
+{
+	struct peer p;
+	char c;
+
+	identity_probe(*force);
+	start_peer(&p);
+	cr_assert_eq(accept_peer(&p), 0);
+	tell(&p, 'd');
+	cr_assert_eq(recv(p.sock, &c, 1, 0), 0, "the lease has not ended");
+	cr_assert_eq(life_of(&p), IDENTITY_ALIVE);
+	make_zombie(&p);
+	cr_assert_eq(kill(p.pid, 0), 0, "what a zombie passes");
+	cr_assert_eq(life_of(&p), IDENTITY_DEAD);
+	cr_assert_eq(waitpid(p.pid, NULL, 0), p.pid);
+	cr_assert_eq(life_of(&p), IDENTITY_DEAD);
+}
+
+/* First asked for when the peer is long reaped: SO_PEERPIDFD answers in one of several ways. */
+BOTH_WAYS(knows_death_when_asked_late)
+{
+	struct peer p;
+
+	identity_probe(*force);
+	start_peer(&p);
+	cr_assert_eq(accept_peer(&p), 0);
+	reap(&p);
+	cr_assert_eq(life_of(&p), IDENTITY_DEAD);
+}
+
+/* Connected, gone, and only then accepted: credentials are known, what /proc would say is not. */
+BOTH_WAYS(knows_who_had_died_before_accept)
+{
+	struct peer p = { .pidfd = -1 };
+
+	identity_probe(*force);
+	p.pid = fork();
+	if (p.pid == 0) {
+		(void)connect_here();
+		_exit(0);
+	}
+	cr_assert_eq(waitpid(p.pid, NULL, 0), p.pid);
+	cr_assert_eq(accept_peer(&p), IDENTITY_GONE);
+	cr_assert_eq(p.id.pid, p.pid);
+	cr_assert_eq(p.id.uid, getuid());
+	cr_assert(p.id.cookie != 0);
+	cr_assert_eq(p.id.start_ticks, 0);
+	cr_assert_str_eq(p.id.program, "");
+	cr_assert_eq(identity_pidfd_of(p.id.pid, p.id.start_ticks), -ESRCH);
+}
+
+/* A zombie at accept is dead as well, though its pid is not free. */
+BOTH_WAYS(knows_a_zombie_at_accept)
+{
+	struct peer p = { .pidfd = -1 };
+	siginfo_t info;
+
+	identity_probe(*force);
+	p.pid = fork();
+	if (p.pid == 0) {
+		(void)connect_here();
+		_exit(0);
+	}
+	cr_assert_eq(waitid(P_PID, (id_t)p.pid, &info, WEXITED | WNOWAIT), 0);
+	cr_assert_eq(accept_peer(&p), IDENTITY_GONE);
+	cr_assert_eq(p.id.pid, p.pid);
+	cr_assert_eq(p.id.start_ticks, 0, "/proc was believed");
+	cr_assert_eq(life_of(&p), IDENTITY_DEAD);
+	waitpid(p.pid, NULL, 0);
+}
+
+Test(identity, unsupported_is_never_dead)
+{
+	struct peer p;
+
+	identity_probe(true);
+	start_peer(&p);
+	cr_assert_eq(accept_peer(&p), 0);
+	cr_assert_eq(identity_peer_pidfd(p.sock), -ENOPROTOOPT);
+	cr_assert_eq(identity_life(-1), IDENTITY_UNKNOWN);
+	cr_assert_eq(identity_life(9999), IDENTITY_UNKNOWN);
+	reap(&p);
+}
+
+Test(identity, refuses_what_is_no_peer)
+{
+	struct identity id;
+	int pidfd;
+	int file = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	identity_probe(false);
+	cr_assert_eq(identity_of_peer(file, &id, &pidfd), -ENOTSOCK);
+	cr_assert_eq(pidfd, -1);
+}
+
+Test(identity, finds_a_process_by_pid_and_start_time)
+{
+	struct peer p;
+	int pidfd;
+
+	identity_probe(false);
+	start_peer(&p);
+	cr_assert_eq(accept_peer(&p), 0);
+	pidfd = identity_pidfd_of(p.pid, p.id.start_ticks);
+	cr_assert(pidfd >= 0);
+	cr_assert(fcntl(pidfd, F_GETFD) & FD_CLOEXEC);
+	cr_assert_eq(identity_life(pidfd), IDENTITY_ALIVE);
+	/* The number is another's now: it did not start when ours did. */
+	cr_assert_eq(identity_pidfd_of(p.pid, p.id.start_ticks + 1), -ESRCH);
+	cr_assert_eq(identity_pidfd_of(p.pid, p.id.start_ticks - 1), -ESRCH);
+	cr_assert_eq(identity_pidfd_of(0, p.id.start_ticks), -ESRCH);
+	reap(&p);
+	cr_assert_eq(identity_life(pidfd), IDENTITY_DEAD);
+	cr_assert_eq(identity_pidfd_of(p.pid, p.id.start_ticks), -ESRCH);
+}
+
+/* Waits until the process runs that program, as the kernel tells by its name. */
+static void await_program(struct identity *id, const char *program)
+{
+	do {
+		cr_assert(identity_refresh(id));
+	} while (strcmp(id->program, program) != 0);
+}
+
+Test(identity, tells_exec_of_another_program)
+{
+	struct identity before, after;
+	struct peer p;
+	char c;
+
+	identity_probe(false);
+	start_peer(&p);
+	cr_assert_eq(accept_peer(&p), 0);
+	after = before = p.id;
+	await_program(&after, "peer (x) S 1");
+	cr_assert_eq(after.start_ticks, before.start_ticks);
+	cr_assert_eq(identity_same_program(&before), IDENTITY_ALIVE);
+	tell(&p, 'x');
+	cr_assert_eq(recv(p.sock, &c, 1, 0), 0, "CLOEXEC ends the lease");
+	await_program(&after, "sleep");
+	cr_assert_eq(after.start_ticks, before.start_ticks, "exec is no new process");
+	cr_assert_eq(identity_same_program(&before), IDENTITY_DEAD);
+	cr_assert_eq(identity_same_program(&after), IDENTITY_ALIVE);
+	cr_assert_eq(life_of(&p), IDENTITY_ALIVE);
+	before.exe_dev = before.exe_ino = 0;
+	cr_assert_eq(identity_same_program(&before), IDENTITY_UNKNOWN);
+	reap(&p);
+	cr_assert_eq(identity_same_program(&after), IDENTITY_UNKNOWN);
+}
+
+Test(identity, does_not_describe_another_process)
+{
+	struct identity other = { .pid = getpid(), .start_ticks = 1 };
+
+	cr_assert_eq(identity_refresh(&other), false);
+	cr_assert_str_eq(other.program, "");
+	cr_assert_eq(identity_same_program(&other), IDENTITY_UNKNOWN);
+	other.start_ticks = 0;
+	cr_assert(identity_refresh(&other));
+	cr_assert(other.start_ticks > 1);
+}
+
+/*
+ * Starts a chain of n processes below this one; tells the pid of the last, which lives until
+ * killed.
+ */
+static pid_t start_chain(int n, pid_t *first)
+{
+	int pipe_fds[2];
+	pid_t last;
+
+	cr_assert_eq(pipe(pipe_fds), 0);
+	*first = fork();
+	if (*first == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		while (--n > 0) {
+			pid_t pid = fork();
+
+			if (pid > 0) {
+				waitpid(pid, NULL, 0);
+				_exit(0);
+			}
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+		}
+		last = getpid();
+		if (write(pipe_fds[1], &last, sizeof(last)) != (ssize_t)sizeof(last))
+			_exit(9);
+		pause();
+	}
+	cr_assert_eq(read(pipe_fds[0], &last, sizeof(last)), (ssize_t)sizeof(last));
+	return last;
+}
+
+Test(identity, knows_descent)
+{
+	pid_t first, last;
+
+	last = start_chain(5, &first);
+	cr_assert(identity_descends(last, first));
+	cr_assert(identity_descends(last, getpid()));
+	cr_assert(identity_descends(last, getppid()));
+	cr_assert_eq(identity_descends(last, last), false, "nobody is his own ancestor");
+	cr_assert_eq(identity_descends(first, last), false);
+	cr_assert_eq(identity_descends(getpid(), last), false);
+	cr_assert_eq(identity_descends(last, 0), false);
+	cr_assert_eq(identity_descends(-1, first), false);
+	kill(first, SIGKILL);
+}
+
+Test(identity, gives_up_on_long_chains)
+{
+	pid_t first, last;
+
+	last = start_chain(63, &first);
+	cr_assert(identity_descends(last, getpid()), "63 steps");
+	kill(first, SIGKILL);
+	last = start_chain(70, &first);
+	cr_assert_eq(identity_descends(last, getpid()), false, "70 steps");
+	kill(first, SIGKILL);
+}
