@@ -228,23 +228,25 @@ static void on_wishes(void *ctx, uint32_t events)
 	beat_lane_flush(s->beats, clock_now_ms());
 }
 
-static void keep_note(struct beat *beat, int code, const char *text)
+/* True when it is news: the same trouble again is not worth a line. */
+static bool keep_note(struct beat *beat, int code, const char *text)
 {
 	struct beat_note *note = NULL;
 
 	atomic_store_explicit(&beat->code, (uint32_t)code, memory_order_relaxed);
 	if (!text[0] && !beat->note)
-		return;
+		return false;
 	if (text[0]) {
 		if (beat->note && strncmp(beat->note->text, text, sizeof(note->text) - 1) == 0)
-			return;
+			return false;
 		note = calloc(1, sizeof(*note));
 		if (!note)
-			return;
+			return false;
 		note->code = code;
 		strncpy(note->text, text, sizeof(note->text) - 1);
 	}
 	beat_set_note(beat, note);
+	return true;
 }
 
 static enum machine_outcome outcome_of(const struct nacos_outcome *o)
@@ -272,8 +274,9 @@ static enum machine_outcome judge(struct beat *beat, enum nacos_call call,
 		return result->end == HTTP_LOST ? MACHINE_LOST : MACHINE_FAILED;
 	}
 	nacos_judge(call, result->status, result->body, result->n_body, o);
-	keep_note(beat, o->code, o->text);
-	if (o->verdict == NACOS_FAILED || o->verdict == NACOS_DENIED || o->verdict == NACOS_NO_API)
+	if (keep_note(beat, o->code, o->text) &&
+	    (o->verdict == NACOS_FAILED || o->verdict == NACOS_DENIED ||
+	     o->verdict == NACOS_NO_API))
 		log_warning("registry.answer",
 			    "node=%s status=%d code=%d text=%s next=\"tried again\"", result->node,
 			    result->status, o->code, LOG_Q(o->text));

@@ -13,8 +13,8 @@
  * only says who has it. Nothing is unlinked or bound before the lock is ours; under it, sockets
  * that are found are stale.
  *
- * The file modes of sockets are made by the umask at bind(), so that there is no moment at which
- * control.sock has a wider one. Clients of any uid may connect to client.sock: who they are is
+ * File modes are made by the umask, whatever it was, at mkdir() and bind(), so that there is no
+ * moment at which control.sock has a wider one. Clients of any uid may connect to client.sock: who they are is
  * asked of the kernel later.
  */
 #include "keeper/runtime_dir.h"
@@ -55,18 +55,24 @@ __attribute__((format(printf, 3, 4))) static int fail(int r, char why[RUNTIME_DI
 	return r;
 }
 
+static int make_folder(const char *path)
+{
+	mode_t before = umask(0777 & ~DIR_MODE);
+	int r = mkdir(path, DIR_MODE) < 0 && errno != EEXIST ? -errno : 0;
+
+	umask(before);
+	return r;
+}
+
 static int open_folder(struct runtime_dir *rd, char why[RUNTIME_DIR_WHY_MAX])
 {
-	bool made = mkdir(rd->path, DIR_MODE) == 0;
+	int r = make_folder(rd->path);
 
-	if (!made && errno != EEXIST)
-		return fail(-errno, why, "cannot make %s: %s", rd->path, strerror(errno));
+	if (r < 0)
+		return fail(r, why, "cannot make %s: %s", rd->path, strerror(-r));
 	rd->dir_fd = open(rd->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (rd->dir_fd < 0)
 		return fail(-errno, why, "cannot open %s as a folder: %s", rd->path,
-			    strerror(errno));
-	if (made && fchmod(rd->dir_fd, DIR_MODE) < 0) /* whatever the umask took away */
-		return fail(-errno, why, "cannot set the mode of %s: %s", rd->path,
 			    strerror(errno));
 	return 0;
 }
