@@ -14,8 +14,8 @@
  * that are found are stale.
  *
  * File modes are made by the umask, whatever it was, at mkdir() and bind(), so that there is no
- * moment at which control.sock has a wider one. Clients of any uid may connect to client.sock: who they are is
- * asked of the kernel later.
+ * moment at which control.sock has a wider one. Clients of any uid may connect to client.sock: who
+ * they are is asked of the kernel later.
  */
 #include "keeper/runtime_dir.h"
 

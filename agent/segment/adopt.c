@@ -238,6 +238,8 @@ static void adopt_slot(struct adoption *a, struct domain *d, uint32_t index, boo
 		grant_link(lease, slot);
 	if (held)
 		adopt_hold(a, slot, &rec);
+	if (lost)
+		hold_journal(w, slot); /* a later agent finds a segment, but not this slot in it */
 }
 
 static void adopt_domains(struct adoption *a, bool lost[JOURNAL_DOMAINS_MAX])

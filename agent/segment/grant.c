@@ -121,6 +121,15 @@ struct slot *grant_waiting(struct lease *lease, enum onebeat_class class)
 	return find_slot(lease, SLOT_GRANTED, class);
 }
 
+static void count_slots(struct watcher *w)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < JOURNAL_DOMAINS_MAX; i++)
+		n += w->domains[i] ? w->domains[i]->n_used : 0;
+	atomic_store_explicit(&w->counts.slots, n, memory_order_relaxed);
+}
+
 struct slot *grant_slot(struct lease *lease, enum onebeat_class class)
 {
 	struct slot *slot = find_slot(lease, SLOT_SPARE, class);
@@ -132,8 +141,7 @@ struct slot *grant_slot(struct lease *lease, enum onebeat_class class)
 			return NULL;
 		grant_link(lease, slot);
 	}
-	atomic_store_explicit(&lease->watcher->counts.slots, lease->domain->n_used,
-			      memory_order_relaxed);
+	count_slots(lease->watcher);
 	hold_journal(lease->watcher, slot);
 	return slot;
 }

@@ -398,6 +398,7 @@ static void take_version(struct watcher *w, struct slot *slot, const struct drai
 	struct descriptor *d;
 
 	if (copy->op == ONEBEAT_OP_WITHDRAW) {
+		hold_forgive(w, slot);
 		if (slot->state == SLOT_LIVE)
 			hold_drop(w, slot);
 		else

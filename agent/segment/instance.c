@@ -102,9 +102,9 @@ void instance_end(struct watcher *w, struct instance *inst)
 	forget(w, inst);
 }
 
+/* The beat stays in the map, whose end frees it: the sender may have it. */
 void instance_discard(struct watcher *w, struct instance *inst)
 {
-	dom2beat_remove(w->options.map, inst->beat);
 	forget(w, inst);
 }
 

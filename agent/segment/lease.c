@@ -210,7 +210,8 @@ static void lease_delete(struct lease *lease)
 
 void lease_settle(struct lease *lease)
 {
-	if (lease->slots || lease->state == LEASE_OPEN || lease->state == LEASE_HOLDING)
+	if (lease->busy || lease->slots || lease->state == LEASE_OPEN ||
+	    lease->state == LEASE_HOLDING)
 		return;
 	lease_delete(lease);
 }
@@ -287,6 +288,7 @@ void lease_died(struct lease *lease)
 
 	close_socket(lease);
 	log_info("lease.died", "%s", lease_label(lease, label));
+	lease->busy = true;
 	for (struct slot *s = lease->slots; s; s = next) {
 		next = s->lease_next;
 		if (s->state != SLOT_LIVE && s->state != SLOT_LOST)
@@ -299,6 +301,7 @@ void lease_died(struct lease *lease)
 			hold_drop(w, s);
 		}
 	}
+	lease->busy = false;
 	lease->state = LEASE_ENDED;
 	grant_reclaim(lease);
 	if (n_lingering > 0) {
@@ -366,11 +369,14 @@ static void orphan(struct lease *lease)
 	lease->exec_due_ms = CLOCK_NEVER;
 	log_info("lease.exec", "%s next=\"another program runs there: deregistered\"",
 		 lease_label(lease, label));
+	lease->busy = true;
 	for (struct slot *s = lease->slots; s; s = next) {
 		next = s->lease_next;
 		if (s->state == SLOT_LIVE || s->state == SLOT_LOST)
 			hold_drop(lease->watcher, s);
 	}
+	lease->busy = false;
+	lease_settle(lease);
 }
 
 void lease_check_exec(struct watcher *w, uint64_t now_ms)

@@ -33,6 +33,7 @@ enum lease_state {
 struct lease {
 	uint32_t index;
 	uint8_t state;
+	bool busy; /* somebody walks its slots: not to be freed under them */
 	bool said_goodbye;
 	bool welcomed;  /* its HELLO was answered; in the journal: LEASE_HOLDING until then */
 	uint32_t flags; /* of HELLO */
@@ -202,7 +203,7 @@ void instance_report(struct watcher *w, struct instance *inst);
 enum onebeat_state instance_public_state(const struct instance *inst);
 /* Nothing holds it, nothing is asked of the registry: out of the map. */
 void instance_end(struct watcher *w, struct instance *inst);
-/* Frees one that is in no map: for the watcher's own end. */
+/* Frees it without a word to anybody: for the watcher's own end. */
 void instance_discard(struct watcher *w, struct instance *inst);
 
 /* gate.c: listening and progress */

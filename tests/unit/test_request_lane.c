@@ -31,7 +31,7 @@ static struct httprig_result ask(const struct byteserver_step *script, enum http
 
 	httprig_init(&rig, 1);
 	httprig_add_requests(&rig, 1);
-	request_lane_set_timeouts(rig.requests, 500, 400);
+	request_lane_set_timeouts(rig.requests, 10000, script == silent ? 400 : 15000);
 	if (script)
 		httprig_start(&rig, 0, script);
 	submit(&rig, method, TARGET, 7);
