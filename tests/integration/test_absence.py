@@ -262,3 +262,73 @@ def test_another_program_in_the_process_is_an_orphan_after_the_grace(empty_host)
     (delete,) = until(empty_host.registry.deregisters, "deregistered", seconds=8)
     assert delete.boottime_ms - before >= 900
     assert alive(puppet.pid)
+
+
+def frozen_registry(host):
+    """The registry takes requests into its socket's buffer and answers nothing until it is thawed."""
+    host.registry.process.send_signal(signal.SIGSTOP)
+
+
+def thaw(host):
+    host.registry.process.send_signal(signal.SIGCONT)
+
+
+def kill_agent_in_flight(host):
+    """The request has left, no answer has come: what the journal says now is what the next agent goes by."""
+    host.agent.kill_agent()
+    thaw(host)
+
+
+def test_first_register_unanswered_a_light_beat_decides(host):
+    other, puppet = host.puppet(), host.puppet()
+    other.register("a", service="other", ip="10.0.0.1", port=8081)  # its connection is there to be used
+    up(other)
+    frozen_registry(host)
+    puppet.register("a", service="orders", ip="10.0.0.1", port=8080)
+    until(lambda: host.status()["requests"]["register"] == 2, "the register has left")
+    kill_agent_in_flight(host)
+    up(puppet)
+    assert len(host.registry.registers("orders")) == 1, "the frozen one was carried out; no second"
+    assert len(host.registry.beats("orders")) >= 1
+
+
+def test_update_unanswered_is_sent_again(host):
+    puppet = host.puppet()
+    puppet.register("a", service="orders", ip="10.0.0.1", port=8080, weight=1)
+    up(puppet)
+    frozen_registry(host)
+    puppet.do("update a service=orders ip=10.0.0.1 port=8080 weight=3")
+    until(lambda: host.status()["requests"]["register"] == 2, "the update has left")
+    kill_agent_in_flight(host)
+    up(puppet)
+    assert host.registry.hosts("orders")[0]["weight"] == 3.0
+    assert len(host.registry.registers()) == 3 and host.registry.deregisters() == []
+
+
+def test_deregister_unanswered_is_sent_again(host):
+    puppet = host.puppet()
+    puppet.register("a", service="orders", ip="10.0.0.1", port=8080)
+    up(puppet)
+    frozen_registry(host)
+    puppet.kill()
+    until(lambda: host.status()["requests"]["deregister"] == 1, "the deregister has left")
+    kill_agent_in_flight(host)
+    until(lambda: host.status()["dom2BeatSize"] == 0, "settled")
+    assert host.registry.hosts("orders") == []
+    assert len(host.registry.registers()) == 1
+
+
+def test_registry_that_hangs_delays_and_loses_nothing(host):
+    """Ten seconds frozen: time-outs, retries, and all is as before."""
+    puppets = [host.puppet() for _ in range(5)]
+    for i, puppet in enumerate(puppets):
+        puppet.do(f"register a service=orders ip=10.0.0.1 port={8000 + i} md.preserved.heart.beat.interval=1000")
+    for puppet in puppets:
+        up(puppet)
+    frozen_registry(host)
+    until(lambda: host.status()["beats"]["failed"] >= 5, "beats time out", seconds=15)
+    thaw(host)
+    since = boottime_ms()
+    until(lambda: beaten_since(host.registry, since, 5), "all are beaten again", seconds=10)
+    assert len(host.registry.hosts("orders")) == 5 and host.registry.deregisters() == []
+    assert len(host.registry.registers()) == 5
