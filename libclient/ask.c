@@ -16,7 +16,7 @@
 
 #include "attach.h"
 #include "clock.h"
-#include "crashpoint.h"
+#include <onebeat/crashpoint.h>
 #include "spare.h"
 
 #define AGAIN_MS 1000u

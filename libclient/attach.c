@@ -22,7 +22,7 @@
 
 #include "ask.h"
 #include "clock.h"
-#include "crashpoint.h"
+#include <onebeat/crashpoint.h>
 #include "grant.h"
 
 #define ATTACH_PAUSE_MS 100u

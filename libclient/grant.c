@@ -20,7 +20,7 @@
 #include "ask.h"
 #include "attach.h"
 #include "clock.h"
-#include "crashpoint.h"
+#include <onebeat/crashpoint.h>
 #include "publish.h"
 #include "spare.h"
 

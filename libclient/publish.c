@@ -26,7 +26,7 @@
 
 #include <errno.h>
 
-#include "crashpoint.h"
+#include <onebeat/crashpoint.h>
 
 /* Words of a block's head that the checksum covers, in their order. */
 struct head {

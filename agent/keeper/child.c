@@ -24,7 +24,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/crashpoint.h"
+#include <onebeat/crashpoint.h>
 #include "base/log.h"
 #include "keeper/spawn.h"
 
@@ -109,7 +109,7 @@ void child_start(struct child *c)
 			  LOG_Q(c->program), LOG_Q(strerror(-pid)), delay_ms);
 		return;
 	}
-	CRASH_POINT("keeper.agent.started");
+	ONEBEAT_CRASH_POINT("keeper.agent.started");
 	c->pid = pid;
 	c->started_ms = now_ms;
 	c->ready_ms = 0;
@@ -161,14 +161,14 @@ static void on_message(struct child *c, const struct channel_msg *msg, int fd)
 
 	switch (msg->type) {
 	case CHANNEL_HOLD:
-		CRASH_POINT("keeper.hold.received");
+		ONEBEAT_CRASH_POINT("keeper.hold.received");
 		answer_hold(c, msg, hold(c, msg, &mine));
-		CRASH_POINT("keeper.hold.kept");
+		ONEBEAT_CRASH_POINT("keeper.hold.kept");
 		break;
 	case CHANNEL_DROP:
-		CRASH_POINT("keeper.drop.received");
+		ONEBEAT_CRASH_POINT("keeper.drop.received");
 		(void)holdings_drop(&c->held, (enum channel_kind)msg->kind, msg->id);
-		CRASH_POINT("keeper.drop.done");
+		ONEBEAT_CRASH_POINT("keeper.drop.done");
 		break;
 	case CHANNEL_READY:
 		on_ready(c);
@@ -219,7 +219,7 @@ static void send_answers(struct child *c)
 	r = answers_send(&c->answers, c->link);
 	if (r < 0 && r != -EAGAIN)
 		answers_clear(&c->answers); /* nobody reads them; the end shows when we read */
-	CRASH_POINT("keeper.answered");
+	ONEBEAT_CRASH_POINT("keeper.answered");
 }
 
 short child_events(const struct child *c)

@@ -31,7 +31,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/crashpoint.h"
+#include <onebeat/crashpoint.h>
 #include "base/log.h"
 #include "keeper/child.h"
 #include "keeper/notify.h"
@@ -209,9 +209,9 @@ static bool take_folder(struct keeper *k)
 		return false;
 	}
 	if (r == 0) {
-		CRASH_POINT("keeper.folder.locked");
+		ONEBEAT_CRASH_POINT("keeper.folder.locked");
 		r = runtime_dir_bind(&k->dir, why);
-		CRASH_POINT("keeper.folder.bound");
+		ONEBEAT_CRASH_POINT("keeper.folder.bound");
 	}
 	if (r < 0)
 		log_error("keeper.folder", "error=%s", LOG_Q(why));

@@ -20,7 +20,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "base/crashpoint.h"
+#include <onebeat/crashpoint.h>
 #include <onebeat/segment.h>
 
 struct cell {
@@ -87,14 +87,14 @@ void cells_put(void *record, uint32_t max, const void *data, uint32_t length)
 
 	assert(length <= max && length % 4 == 0);
 	invalidate(cell);
-	CRASH_POINT("agent.journal.invalidated");
+	ONEBEAT_CRASH_POINT("agent.journal.invalidated");
 	cell->seq = seq;
 	cell->length = length;
 	memcpy(cell->data, data, length);
-	CRASH_POINT("agent.journal.filled");
+	ONEBEAT_CRASH_POINT("agent.journal.filled");
 	atomic_signal_fence(memory_order_seq_cst);
 	atomic_store_explicit(&cell->check, check_of(seq, length, data), memory_order_release);
-	CRASH_POINT("agent.journal.committed");
+	ONEBEAT_CRASH_POINT("agent.journal.committed");
 }
 
 bool cells_get(const void *record, uint32_t max, void *data, uint32_t *length)
@@ -116,7 +116,7 @@ void cells_drop(void *record, uint32_t max)
 
 	/* The older one first: else it would stand as the newest in between. */
 	invalidate(cell_of(record, max, now == 0));
-	CRASH_POINT("agent.journal.older_dropped");
+	ONEBEAT_CRASH_POINT("agent.journal.older_dropped");
 	invalidate(cell_of(record, max, now != 0));
-	CRASH_POINT("agent.journal.dropped");
+	ONEBEAT_CRASH_POINT("agent.journal.dropped");
 }

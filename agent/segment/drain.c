@@ -26,7 +26,7 @@
 
 #include <assert.h>
 
-#include "base/crashpoint.h"
+#include <onebeat/crashpoint.h>
 
 /* The words of a block's head that are looked at. */
 struct head {
@@ -102,10 +102,10 @@ static bool copy_stable(const struct memory *m, uint32_t slot, uint32_t version,
 	uint32_t after;
 
 	copy_block(m, slot, version & 1, head, payload);
-	CRASH_POINT("agent.drain.copied");
+	ONEBEAT_CRASH_POINT("agent.drain.copied");
 	atomic_thread_fence(memory_order_acquire);
 	after = atomic_load_explicit(memory_pub(m, slot), memory_order_relaxed);
-	CRASH_POINT("agent.drain.reread");
+	ONEBEAT_CRASH_POINT("agent.drain.reread");
 	return after == version;
 }
 
@@ -157,7 +157,7 @@ static uint32_t drain_word(const struct memory *m, uint32_t word, drain_fn fn, v
 	uint32_t bits = atomic_exchange_explicit(memory_l0(m) + word, 0, memory_order_seq_cst);
 	uint32_t n = 0;
 
-	CRASH_POINT("agent.drain.l0_taken");
+	ONEBEAT_CRASH_POINT("agent.drain.l0_taken");
 	while (bits) {
 		uint32_t slot = word * 32 + next_bit(&bits);
 
@@ -177,7 +177,7 @@ uint32_t drain_dirty(const struct memory *m, drain_fn fn, void *ctx)
 		uint32_t bits = take_bits(memory_l1(m) + i);
 
 		if (bits)
-			CRASH_POINT("agent.drain.l1_taken");
+			ONEBEAT_CRASH_POINT("agent.drain.l1_taken");
 		while (bits)
 			n += drain_word(m, i * 32 + next_bit(&bits), fn, ctx);
 	}

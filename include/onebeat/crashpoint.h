@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef BASE_CRASHPOINT_H
-#define BASE_CRASHPOINT_H
+#ifndef ONEBEAT_CRASHPOINT_H
+#define ONEBEAT_CRASHPOINT_H
 
 /*
- * CRASH_POINT("agent.drain.copied"): a place where a test may have the process killed
+ * ONEBEAT_CRASH_POINT("lib.publish.copied"): a place where a test may have the process killed
  *
  * Nothing at all unless ONEBEAT_CRASH_POINTS is defined. Then the process sends itself SIGKILL when the
  * environment variable ONEBEAT_CRASH_AT is the point's name, or "NAME:N" and the point is passed for the
- * N-th time. Names are unique: the count belongs to the place.
+ * N-th time. Names are unique: the count belongs to the place. (Private, not installed.)
  */
 
 #ifdef ONEBEAT_CRASH_POINTS
@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static inline void crashpoint_pass(const char *name, _Atomic unsigned int *n_passed)
+static inline void onebeat__crashpoint_pass(const char *name, _Atomic unsigned int *n_passed)
 {
 	const char *at = getenv("ONEBEAT_CRASH_AT");
 	size_t n = strlen(name);
@@ -31,15 +31,15 @@ static inline void crashpoint_pass(const char *name, _Atomic unsigned int *n_pas
 		raise(SIGKILL);
 }
 
-#define CRASH_POINT(name)                                     \
-	do {                                                  \
-		static _Atomic unsigned int crashpoint_here_; \
-		crashpoint_pass((name), &crashpoint_here_);   \
+#define ONEBEAT_CRASH_POINT(name)                                    \
+	do {                                                         \
+		static _Atomic unsigned int crashpoint_here_;        \
+		onebeat__crashpoint_pass((name), &crashpoint_here_); \
 	} while (0)
 
 #else
 
-#define CRASH_POINT(name) ((void)0)
+#define ONEBEAT_CRASH_POINT(name) ((void)0)
 
 #endif
 
