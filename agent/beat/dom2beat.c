@@ -189,3 +189,13 @@ void dom2beat_deinit(struct dom2beat *map)
 	assert(r == 0);
 	map->table = NULL;
 }
+
+void dom2beat_each(struct dom2beat *map, void (*fn)(void *ctx, const struct dom2beat_node *node),
+		   void *ctx)
+{
+	struct cds_lfht_node *node;
+	struct cds_lfht_iter iter;
+
+	cds_lfht_for_each(map->table, &iter, node)
+		fn(ctx, container_of(node, struct dom2beat_node, lfht));
+}

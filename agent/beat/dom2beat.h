@@ -68,6 +68,9 @@ void dom2beat_key_of(const struct descriptor *d, struct dom2beat_key *out);
 
 /* Under rcu_read_lock(), any registered thread. NULL when absent. */
 struct dom2beat_node *dom2beat_find(struct dom2beat *map, const struct dom2beat_key *key);
+/* Likewise: calls fn for every node, in no order. */
+void dom2beat_each(struct dom2beat *map, void (*fn)(void *ctx, const struct dom2beat_node *node),
+		   void *ctx);
 
 /*
  * Watcher only. A new node with a copy of holders, taking a reference on d; not in the map yet.

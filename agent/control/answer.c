@@ -115,14 +115,21 @@ static void put_holders(FILE *out, const struct dom2beat_node *node)
 	fputc(']', out);
 }
 
-static void put_instance(FILE *out, const struct dom2beat_node *node, uint64_t now_ms)
+struct instances_out {
+	FILE *out;
+	uint64_t now_ms;
+};
+
+static void put_instance(void *ctx, const struct dom2beat_node *node)
 {
-	fputc('{', out);
-	put_names(out, node->descriptor);
-	put_state(out, node, now_ms);
-	put_definition(out, node->descriptor);
-	put_holders(out, node);
-	fputs("}\n", out);
+	const struct instances_out *i = ctx;
+
+	fputc('{', i->out);
+	put_names(i->out, node->descriptor);
+	put_state(i->out, node, i->now_ms);
+	put_definition(i->out, node->descriptor);
+	put_holders(i->out, node);
+	fputs("}\n", i->out);
 }
 
 static void put_refusal(void *ctx, const struct watcher_refusal *r)
@@ -144,30 +151,29 @@ static void collect_refusals(void *owner, void *ctx)
 
 void answer_list(FILE *out, const struct server_options *o)
 {
-	uint64_t now_ms = clock_now_ms();
-	struct dom2beat_node *node;
-	struct cds_lfht_iter iter;
+	struct instances_out i = { .out = out, .now_ms = clock_now_ms() };
 
 	rcu_read_lock();
-	cds_lfht_for_each_entry(o->map->table, &iter, node, lfht) {
-		put_instance(out, node, now_ms);
-	}
+	dom2beat_each(o->map, put_instance, &i);
 	rcu_read_unlock();
 	if (atomic_load_explicit(&watcher_counts(o->watcher)->refused, memory_order_relaxed) > 0)
 		(void)calls_do(watcher_calls(o->watcher), collect_refusals, out);
 }
 
+static void count_state(void *ctx, const struct dom2beat_node *node)
+{
+	uint32_t *n = ctx;
+
+	n[state_of(node)]++;
+}
+
 static void put_states(FILE *out, const struct server_options *o)
 {
 	uint32_t n[N_STATES] = { 0 };
-	struct dom2beat_node *node;
-	struct cds_lfht_iter iter;
 	const char *comma = "";
 
 	rcu_read_lock();
-	cds_lfht_for_each_entry(o->map->table, &iter, node, lfht) {
-		n[state_of(node)]++;
-	}
+	dom2beat_each(o->map, count_state, n);
 	rcu_read_unlock();
 	fputs(",\"states\":{", out);
 	for (unsigned int i = 0; i < N_STATES; i++) {
