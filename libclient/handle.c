@@ -177,7 +177,7 @@ static int open_handle(struct onebeat **out, const struct onebeat_options *o,
 	int error;
 	int r = make(&ob, o, dir);
 
-	if (r < 0) {
+	if (r < 0 || !ob) {
 		errno = -r;
 		return ONEBEAT_E_SYSTEM;
 	}

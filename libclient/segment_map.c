@@ -139,8 +139,8 @@ static bool is_mapped(const struct segment_map *map, const struct stat *data,
 
 int onebeat__segment_map_attach(struct segment_map *map, int data_fd, int status_fd)
 {
-	struct onebeat_status_header h;
-	struct stat data, status;
+	struct onebeat_status_header h = { 0 };
+	struct stat data = { 0 }, status = { 0 };
 	int r = check_files(data_fd, status_fd, &h, &data, &status);
 
 	if (r < 0 || is_mapped(map, &data, &status))

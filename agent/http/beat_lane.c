@@ -266,6 +266,7 @@ static void hand_out(struct beat_lane *lane)
 {
 	const uint32_t n_nodes = lane->nodes->n_nodes;
 
+	assert(n_nodes > 0);
 	for (uint32_t round = 0; round < lane->n_connections; round++) {
 		for (uint32_t i = 0; i < n_nodes; i++)
 			fill(lane, slot_at(lane, (lane->cursor + i) % n_nodes, round));

@@ -31,13 +31,13 @@ union message {
 	uint32_t words[(ONEBEAT_LEASE_MSG_MAX + 3) / 4];
 };
 
-static bool send_with_fds(struct lease *lease, const void *msg, size_t size, const int fds[2])
+static bool send_with_fds(struct lease *lease, void *msg, size_t size, const int fds[2])
 {
 	union {
 		char room[CMSG_SPACE(sizeof(int) * 2)];
 		struct cmsghdr align;
 	} control = { .room = { 0 } };
-	struct iovec iov = { .iov_base = (void *)(uintptr_t)msg, .iov_len = size };
+	struct iovec iov = { .iov_base = msg, .iov_len = size };
 	struct msghdr head = { .msg_iov = &iov, .msg_iovlen = 1 };
 
 	if (fds) {

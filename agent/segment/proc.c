@@ -57,6 +57,7 @@ int proc_parse_stat(const char *text, struct proc_stat *out)
 	if (!p)
 		return -EBADMSG;
 	/* Behind it field 3 (state), 4 (ppid), ... and 22 (start time). */
+	/* NOLINTNEXTLINE(cert-err34-c): the kernel's own text, numbers in its own types */
 	if (sscanf(p + 1, " %*c %d" SKIP_4 SKIP_4 SKIP_4 SKIP_4 " %*s %" SCNu64, &ppid,
 		   &start_ticks) != 2)
 		return -EBADMSG;

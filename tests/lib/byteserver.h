@@ -21,10 +21,10 @@ enum byteserver_act {
 
 struct byteserver_step {
 	enum byteserver_act act;
+	uint32_t ms; /* between pieces (at least 1), or to wait */
 	const char *text;
 	size_t n;
 	size_t split;
-	uint32_t ms; /* between pieces (at least 1), or to wait */
 };
 
 struct byteserver_request {

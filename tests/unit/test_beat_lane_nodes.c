@@ -97,7 +97,8 @@ Test(beat_lane_nodes, gives_up_connecting_in_time)
 	cr_assert(httprig_run(&rig, 5, LIMIT_MS));
 	for (uint32_t i = 0; i < 5; i++) {
 		check_unanswered(&rig.results[i], HTTP_UNSENT);
-		cr_assert_not_null(strstr(rig.results[i].why, "cannot connect"), "%s", rig.results[i].why);
+		cr_assert_not_null(strstr(rig.results[i].why, "cannot connect"), "%s",
+				   rig.results[i].why);
 	}
 	cr_assert_geq(clock_now_ms() - start_ms, 150);
 	httprig_deinit(&rig);

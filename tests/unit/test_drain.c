@@ -4,8 +4,6 @@
  * What the agent takes for a version, and what it makes of everything else that may stand in a slot.
  */
 #include <criterion/criterion.h>
-#include <pthread.h>
-#include <time.h>
 
 #include "lib/described.h"
 
@@ -213,33 +211,6 @@ Test(drain, half_written_next_version_leaves_this_one_readable)
 		cr_assert_eq(copy.version, 1);
 		cr_assert(described_is_whole(&mem, LARGE, &copy));
 	}
-}
-
-static _Atomic bool stop;
-
-static void *storm_pub(void *arg)
-{
-	(void)arg;
-	while (!atomic_load_explicit(&stop, memory_order_relaxed))
-		atomic_fetch_add_explicit(memory_pub(&mem, LARGE), 2, memory_order_relaxed);
-	return NULL;
-}
-
-/* Somebody who does nothing but move pub cannot keep the agent: it gives up and says so. */
-Test(drain, slot_that_never_holds_still_is_left_for_later)
-{
-	time_t end = time(NULL) + 20;
-	bool unstable = false;
-	pthread_t thread;
-
-	described_publish(&mem, LARGE, GENERATION, 1);
-	cr_assert_eq(pthread_create(&thread, NULL, storm_pub, NULL), 0);
-	while (!unstable && time(NULL) < end)
-		unstable = read_slot(LARGE, 0) == DRAIN_UNSTABLE;
-	atomic_store(&stop, true);
-	pthread_join(thread, NULL);
-	cr_assert(unstable);
-	cr_assert_eq(copy.op, 0);
 }
 
 /* Dirty bits. */

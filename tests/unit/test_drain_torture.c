@@ -7,6 +7,7 @@
  * look at pub, torn copies would be, by their checksum.
  */
 #include <criterion/criterion.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -139,6 +140,33 @@ Test(drain_torture, nothing_torn_from_a_writer_that_is_killed_at_any_time)
 	cr_assert_gt(large.n_accepted, N_LEAST);
 	cr_assert_gt(small.n_killed, 0);
 	cr_assert_gt(large.n_killed, 0);
+}
+
+static _Atomic bool stop;
+
+static void *storm_pub(void *arg)
+{
+	(void)arg;
+	while (!atomic_load_explicit(&stop, memory_order_relaxed))
+		atomic_fetch_add_explicit(memory_pub(&mem, LARGE), 2, memory_order_relaxed);
+	return NULL;
+}
+
+/* Somebody who does nothing but move pub cannot keep the agent: it gives up and says so. */
+Test(drain_torture, slot_that_never_holds_still_is_left_for_later)
+{
+	time_t end = time(NULL) + 20;
+	bool unstable = false;
+	pthread_t thread;
+
+	described_publish(&mem, LARGE, GENERATION, 1);
+	cr_assert_eq(pthread_create(&thread, NULL, storm_pub, NULL), 0);
+	while (!unstable && time(NULL) < end)
+		unstable = read_slot(LARGE, 0) == DRAIN_UNSTABLE;
+	atomic_store(&stop, true);
+	pthread_join(thread, NULL);
+	cr_assert(unstable);
+	cr_assert_eq(copy.op, 0);
 }
 
 #ifdef ONEBEAT_CRASH_POINTS

@@ -196,6 +196,13 @@ static void *publish_one_by_one(void *arg)
 	return NULL;
 }
 
+/* The writer needs a moment to hear; a different one each time, so that both meet at every step. */
+static void dawdle(uint32_t n)
+{
+	while (n-- > 0)
+		atomic_signal_fence(memory_order_seq_cst);
+}
+
 Test(tsan_publish, publication_at_the_moment_of_falling_asleep_is_heard)
 {
 	static struct ringer ringer = { 40, 200000 };
@@ -212,6 +219,7 @@ Test(tsan_publish, publication_at_the_moment_of_falling_asleep_is_heard)
 		if (d.last[ringer.slot] == ringer.n_versions || time(NULL) - start_s >= LOOK_S)
 			break;
 		atomic_store_explicit(&heard, d.last[ringer.slot], memory_order_relaxed);
+		dawdle(d.last[ringer.slot] * 7 % 512);
 		rung = sleep_until_rung();
 		if (!rung)
 			break;
