@@ -67,7 +67,8 @@ static void on_progress(void *ctx, const struct beat *beat, const struct sender_
 		.delete_attempted = progress->delete_attempted,
 	};
 
-	journal_put_progress(watcher_journal(a->watcher), beat->id, &rec);
+	journal_failed(journal_put_progress(watcher_journal(a->watcher), beat->id, &rec),
+		       "progress");
 }
 
 static void on_beaten(void *ctx, const struct dom2beat_node *node, uint64_t now_ms)

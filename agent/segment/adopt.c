@@ -219,6 +219,7 @@ static void adopt_slot(struct adoption *a, struct domain *d, uint32_t index, boo
 	struct lease *lease;
 	struct slot *slot;
 	bool held;
+	int r;
 
 	if (!journal_get_slot(w->journal, d->index, index, &rec) || rec.state == SLOT_FREE ||
 	    rec.state > SLOT_LOST)
@@ -231,7 +232,12 @@ static void adopt_slot(struct adoption *a, struct domain *d, uint32_t index, boo
 		return;
 	}
 	journal_mark_adopting(w->journal, d->index, index);
-	domain_take(d, index, lost ? SLOT_LOST : (enum slot_state)rec.state, rec.generation);
+	r = domain_take(d, index, lost ? SLOT_LOST : (enum slot_state)rec.state, rec.generation);
+	if (r < 0) {
+		log_error("adopt.slot", "uid=%u slot=%u error=%s next=\"left out\"", d->uid, index,
+			  LOG_Q(strerror(-r)));
+		return;
+	}
 	slot = &d->slots[index];
 	d->last[index] = rec.state == SLOT_LIVE ? rec.version : 0;
 	if (lease)

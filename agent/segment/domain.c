@@ -163,19 +163,21 @@ int domain_regrant(struct slot *slot)
 	return open_slot(slot->domain, slot);
 }
 
-void domain_take(struct domain *d, uint32_t index, enum slot_state state, uint32_t generation)
+int domain_take(struct domain *d, uint32_t index, enum slot_state state, uint32_t generation)
 {
 	struct slot *slot = &d->slots[index];
+	int r = state == SLOT_LOST ? 0 : memory_slot_adopt(&d->memory, index);
 
 	assert(slot->state == SLOT_FREE && state != SLOT_FREE);
+	if (r < 0)
+		return r;
 	slot->domain = d;
 	slot->index = index;
 	slot->state = (uint8_t)state;
 	slot->generation = generation ? generation : 1;
 	note_high(d, index);
 	d->n_used++;
-	if (state != SLOT_LOST)
-		memory_slot_adopt(&d->memory, index);
+	return 0;
 }
 
 void domain_release(struct slot *slot)

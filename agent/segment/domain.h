@@ -76,8 +76,8 @@ struct domain *domain_free(struct domain *d);
 struct slot *domain_grant(struct domain *d, enum onebeat_class class);
 /* Opens a lease's SPARE slot for the next generation. 0 or a negative errno. */
 int domain_regrant(struct slot *slot);
-/* Adoption: the slot is in use, as the journal says. */
-void domain_take(struct domain *d, uint32_t slot, enum slot_state state, uint32_t generation);
+/* Adoption: the slot is in use, as the journal says. 0 or a negative errno: its memory cannot be taken. */
+int domain_take(struct domain *d, uint32_t slot, enum slot_state state, uint32_t generation);
 /* FREE again: no process can write it any more, or none ever could. */
 void domain_release(struct slot *slot);
 

@@ -155,7 +155,7 @@ static bool welcome(struct lease *lease, const struct onebeat_hello *hello)
 			 .size = sizeof(m) },
 		.major = ONEBEAT_SEGMENT_MAJOR,
 		.minor = ONEBEAT_SEGMENT_MINOR,
-		.epoch = atomic_load_explicit(&memory->status->epoch, memory_order_relaxed),
+		.epoch = memory->epoch,
 	};
 	struct slot *first = NULL, *ahead;
 

@@ -28,8 +28,6 @@ static struct journal_slot slot_record;
 
 static void put_slot(struct watcher *w, struct slot *slot, struct journal_slot *rec)
 {
-	int r;
-
 	rec->generation = slot->generation;
 	rec->state = slot->state;
 	rec->lease = slot->lease ? slot->lease->index : UINT32_MAX;
@@ -37,11 +35,7 @@ static void put_slot(struct watcher *w, struct slot *slot, struct journal_slot *
 	rec->policy = slot->policy;
 	rec->version = slot->version;
 	rec->order = slot->order;
-	r = journal_put_slot(w->journal, slot->domain->index, slot->index, rec);
-	if (r < 0)
-		log_error("journal.slot",
-			  "uid=%u slot=%u error=%s next=\"a restarted agent will not know it\"",
-			  slot->domain->uid, slot->index, LOG_Q(strerror(-r)));
+	journal_failed(journal_put_slot(w->journal, slot->domain->index, slot->index, rec), "slot");
 }
 
 /* The record's descriptor stays what it is: the journal is its only other copy. */

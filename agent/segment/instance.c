@@ -200,7 +200,7 @@ static void journal_shown(struct watcher *w, struct instance *inst, uint64_t ord
 					.gate = inst->gate,
 					.order = order };
 
-	journal_put_instance(w->journal, inst->id, &rec);
+	journal_failed(journal_put_instance(w->journal, inst->id, &rec), "instance");
 }
 
 /* Takes over d, from the slot of this order, as what is to be seen. */

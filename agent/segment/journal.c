@@ -28,6 +28,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "segment/cells.h"
 #include "segment/memory.h"
 #include "segment/sparse.h"
@@ -393,4 +394,13 @@ void journal_adopting(struct journal *j, uint32_t *domain, uint32_t *slot)
 	(void)get_in(j, ADOPTING, 0, &mark);
 	*domain = mark.domain;
 	*slot = mark.slot;
+}
+
+/* The agent goes on: what is lost is only a successor's knowledge. */
+void journal_failed(int r, const char *what)
+{
+	if (r < 0)
+		log_error("journal.put",
+			  "record=%s error=%s next=\"a restarted agent will not know it\"", what,
+			  LOG_Q(strerror(-r)));
 }

@@ -103,6 +103,9 @@ void journal_drop_slot(struct journal *j, uint32_t domain, uint32_t slot);
 void journal_drop_domain(struct journal *j,
 			 uint32_t domain); /* with all its slots; gives the space back */
 
+/* Logs a put that failed (r < 0), of what: a lease, an instance, ... */
+void journal_failed(int r, const char *what);
+
 /* The slot being adopted: what a successor finds marked has killed its predecessor. ONEBEAT_NO_SLOT: none. */
 void journal_mark_adopting(struct journal *j, uint32_t domain, uint32_t slot);
 void journal_adopting(struct journal *j, uint32_t *domain, uint32_t *slot);

@@ -53,7 +53,7 @@ void lease_journal(struct lease *lease)
 	};
 
 	memcpy(rec.program, id->program, sizeof(rec.program));
-	journal_put_lease(lease->watcher->journal, lease->index, &rec);
+	journal_failed(journal_put_lease(lease->watcher->journal, lease->index, &rec), "lease");
 }
 
 struct lease *lease_new(struct watcher *w, int fd, const struct identity *identity, int pidfd,
