@@ -120,6 +120,20 @@ static void post_refused(struct machine *m, uint64_t now_ms)
 		m->write_due_ms = now_ms;
 }
 
+static void note_lost_post(struct machine *m, uint64_t now_ms)
+{
+	if (!lost_post_may_land(m, now_ms))
+		m->lost_version = m->inflight_version;
+	m->lost_post = true;
+	m->lost_ms = now_ms;
+}
+
+void machine_lost_copy(struct machine *m, uint32_t serial, uint64_t now_ms)
+{
+	if (m->inflight == MACHINE_POST && serial == m->serial)
+		note_lost_post(m, now_ms);
+}
+
 void answer_post(struct machine *m, enum machine_outcome outcome, uint64_t now_ms)
 {
 	if (outcome == MACHINE_OK) {
@@ -127,12 +141,8 @@ void answer_post(struct machine *m, enum machine_outcome outcome, uint64_t now_m
 		return;
 	}
 	m->n_failures++;
-	if (outcome == MACHINE_LOST) {
-		if (!lost_post_may_land(m, now_ms))
-			m->lost_version = m->inflight_version;
-		m->lost_post = true;
-		m->lost_ms = now_ms;
-	}
+	if (outcome == MACHINE_LOST)
+		note_lost_post(m, now_ms);
 	if (m->state == MACHINE_LEAVING)
 		m->write_due_ms = now_ms;
 	else if (outcome == MACHINE_REFUSED)

@@ -87,6 +87,12 @@ enum machine_request machine_take(struct machine *m, uint64_t now_ms, uint32_t *
 void machine_reply(struct machine *m, uint32_t serial, enum machine_outcome outcome,
 		   uint32_t interval_ms, uint64_t now_ms);
 
+/*
+ * Before machine_reply() to a POST that was answered at last, after a node that got it first had not
+ * answered: that node may yet carry it out.
+ */
+void machine_lost_copy(struct machine *m, uint32_t serial, uint64_t now_ms);
+
 static inline uint64_t machine_due_ms(const struct machine *m)
 {
 	return m->due_ms;

@@ -83,7 +83,8 @@ static void on_beaten(void *ctx, const struct dom2beat_node *node, uint64_t now_
 static void *run_sender(void *ctx)
 {
 	rcu_register_thread();
-	sender_run(ctx);
+	if (sender_run(ctx) < 0)
+		_exit(1); /* an agent that cannot send is none: the keeper starts another */
 	rcu_unregister_thread();
 	return NULL;
 }
@@ -235,8 +236,7 @@ static int work(struct agent *a)
 		r = tell_keeper(a, CHANNEL_READY, 0);
 	if (r < 0) {
 		log_error("agent.start", "error=%s", LOG_Q(strerror(-r)));
-		stop_threads(a);
-		return 1;
+		_exit(1); /* threads may run already and wait for us; the keeper starts another */
 	}
 	r = watcher_run(a->watcher);
 	if (r == -EPIPE)

@@ -43,9 +43,9 @@ static enum onebeat_state state_of(const struct dom2beat_node *node)
 	if (want == 0)
 		return ONEBEAT_STATE_WAITING;
 	if (machine == MACHINE_REJECTED &&
-	    atomic_load_explicit(&beat->rejected, memory_order_relaxed) == want)
+	    atomic_load_explicit(&beat->rejected, memory_order_relaxed) == node->version)
 		return ONEBEAT_STATE_REFUSED;
-	if (atomic_load_explicit(&beat->acked, memory_order_relaxed) != want)
+	if (atomic_load_explicit(&beat->acked, memory_order_relaxed) != node->version)
 		return ONEBEAT_STATE_REGISTERING;
 	return node->descriptor->enabled ? ONEBEAT_STATE_UP : ONEBEAT_STATE_DOWN;
 }

@@ -12,6 +12,7 @@
 #include "control/server.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -20,6 +21,7 @@
 #include <unistd.h>
 
 #include "base/calls.h"
+#include "base/cleanup.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "control/answer.h"
@@ -51,6 +53,7 @@ struct server {
 	struct calls calls;
 	uint64_t listen_watch, calls_watch, events_watch;
 	bool running;
+	int spare_fd; /* given up for a moment to turn away whom we have no descriptor for */
 	/* The watcher's word on LEAVE, handed over by an eventfd. */
 	int left_fd;
 	uint64_t left_watch;
@@ -303,6 +306,16 @@ static void on_client(void *ctx, uint32_t events)
 		serve(c);
 }
 
+/* Level-triggered epoll would spin on a connection that is never accepted. */
+static void turn_away(struct server *s)
+{
+	close_fdp(&s->spare_fd);
+	close(accept4(s->options.listen_fd, NULL, NULL, SOCK_CLOEXEC));
+	s->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	log_warning("control.full", "error=%s next=\"a tool was turned away\"",
+		    LOG_Q(strerror(EMFILE)));
+}
+
 static void on_listen(void *ctx, uint32_t events)
 {
 	struct server *s = ctx;
@@ -310,8 +323,11 @@ static void on_listen(void *ctx, uint32_t events)
 	struct client *c;
 
 	(void)events;
-	if (fd < 0)
+	if (fd < 0) {
+		if (errno == EMFILE || errno == ENFILE)
+			turn_away(s);
 		return;
+	}
 	c = calloc(1, sizeof(*c));
 	if (!c || loop_add(&s->loop, fd, EPOLLIN, on_client, c, &c->watch) < 0) {
 		free(c);
@@ -406,6 +422,7 @@ int server_new(struct server **out, const struct server_options *options)
 	s->loop = (struct loop)LOOP_NULL;
 	s->calls.event_fd = -1;
 	s->left_fd = -1;
+	s->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	s->running = true;
 	LIST_INIT(&s->clients);
 	r = prepare(s);
@@ -423,6 +440,7 @@ struct server *server_free(struct server *s)
 		client_close(LIST_FIRST(&s->clients));
 	if (s->left_fd >= 0)
 		close(s->left_fd);
+	close_fdp(&s->spare_fd);
 	calls_deinit(&s->calls);
 	loop_deinit(&s->loop);
 	free(s);

@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -243,7 +244,7 @@ static bool keep_note(struct beat *beat, int code, const char *text)
 		if (!note)
 			return false;
 		note->code = code;
-		strncpy(note->text, text, sizeof(note->text) - 1);
+		snprintf(note->text, sizeof(note->text), "%s", text);
 	}
 	beat_set_note(beat, note);
 	return true;
@@ -294,6 +295,8 @@ static void on_write_done(void *ctx, void *tag, uint32_t serial, const struct ht
 	if (outcome != MACHINE_OK)
 		count(&s->counts.requests_failed);
 	beat->n_inflight--;
+	if (result->lost)
+		machine_lost_copy(&beat->machine, serial, clock_now_ms());
 	machine_reply(&beat->machine, serial, outcome, 0, clock_now_ms());
 	tell_journal(s, beat);
 	step(s, beat, outcome != MACHINE_OK);
@@ -347,11 +350,12 @@ static uint64_t earliest(const struct sender *s)
 	return due;
 }
 
-void sender_run(struct sender *s)
+int sender_run(struct sender *s)
 {
+	int r = 0;
+
 	while (atomic_load_explicit(&s->running, memory_order_acquire)) {
 		uint64_t now_ms = clock_now_ms();
-		int r;
 
 		do_due(s, now_ms);
 		r = loop_turn(&s->loop, clock_wait_ms(clock_now_ms(), earliest(s)));
@@ -361,6 +365,7 @@ void sender_run(struct sender *s)
 		}
 	}
 	calls_end(&s->calls);
+	return r < 0 ? r : 0;
 }
 
 static void stop_now(void *owner, void *ctx)

@@ -47,8 +47,11 @@ struct sender_counts {
 int sender_new(struct sender **out, const struct sender_options *options);
 struct sender *sender_free(struct sender *s);
 
-/* Runs in the calling thread, which must be registered with liburcu, until sender_stop(). */
-void sender_run(struct sender *s);
+/*
+ * Runs in the calling thread, which must be registered with liburcu, until sender_stop(): 0. A negative errno
+ * when it cannot go on.
+ */
+int sender_run(struct sender *s);
 /* Any thread. What is in flight is dropped: nothing is deregistered. */
 void sender_stop(struct sender *s);
 

@@ -49,6 +49,19 @@ struct adoption {
 	uint32_t n_slots;
 };
 
+/* Closes a descriptor here and at the keeper, so that its client sees the end and comes back. */
+static void give_up(struct adoption *a, uint32_t kind, uint64_t id, int *fd)
+{
+	struct channel_msg drop = {
+		.version = CHANNEL_VERSION, .type = CHANNEL_DROP, .kind = (uint16_t)kind, .id = id
+	};
+
+	if (*fd < 0)
+		return;
+	(void)channel_send(a->w->link, &drop, -1);
+	close_fdp(fd);
+}
+
 static int adopt_domain(struct adoption *a, uint32_t index, const struct journal_domain *rec,
 			bool *lost)
 {
@@ -122,17 +135,18 @@ static void adopt_lease(struct adoption *a, uint32_t index, const struct journal
 	struct identity id;
 
 	if (fd >= 0 && cookie_of(fd) != rec->cookie)
-		close_fdp(&fd);
+		give_up(a, CHANNEL_LEASE, rec->cookie, &fd);
 	identity_from(rec, &id);
 	if (domain)
 		lease = lease_new(a->w, fd, &id, -1, index);
 	if (!lease) {
 		log_error("adopt.lease", "pid=%d error=\"no memory or no segment\"", rec->pid);
-		close_fdp(&fd);
+		give_up(a, CHANNEL_LEASE, rec->cookie, &fd);
 		return;
 	}
 	lease->domain = domain;
 	lease->flags = rec->flags;
+	lease->in_our_netns = rec->in_our_netns == 1;
 	lease->state = fd >= 0 ? LEASE_OPEN : LEASE_WATCHED;
 	lease->welcomed = rec->state != LEASE_HOLDING;
 	if (fd >= 0)
@@ -195,7 +209,9 @@ static void adopt_hold(struct adoption *a, struct slot *slot, const struct journ
 	slot->version = rec->version;
 	slot->policy = (uint8_t)rec->policy;
 	slot->order = rec->order;
-	slot->ticked_ms = clock_now_ms();
+	if (slot->state == SLOT_LIVE)
+		slot->tick = atomic_load_explicit(memory_tick(&slot->domain->memory, slot->index),
+						  memory_order_relaxed);
 	if (rec->order > w->order)
 		w->order = rec->order;
 	slot->instance = inst;
@@ -208,7 +224,6 @@ static void adopt_hold(struct adoption *a, struct slot *slot, const struct journ
 	slot->hold_next = inst->holds;
 	inst->holds = slot;
 	inst->n_holds++;
-	inst->was_listening = inst->version > 0;
 	a->n_slots++;
 }
 
@@ -307,9 +322,10 @@ static void start_leases(struct watcher *w)
 				lease_ended(lease);
 			else
 				lease_watch_owner(lease);
-		} else if (lease_watch_process(lease) < 0) {
+		} else if (!lease_mind_process(lease)) {
 			lease_died(lease);
 		} else {
+			lease_check_program(lease);
 			lease_settle(lease);
 		}
 	}
@@ -318,24 +334,19 @@ static void start_leases(struct watcher *w)
 /* What was published or marked while nobody looked. */
 static void look_at_all(struct watcher *w, struct domain *d)
 {
-	for (uint32_t i = 0; i < d->n_high; i++)
+	for (uint32_t i = 0; i < d->n_high; i++) {
+		if (!d->slots[i].domain)
+			continue;
+		journal_mark_adopting(w->journal, d->index, i);
 		hold_look(w, &d->slots[i]);
+	}
+	journal_mark_adopting(w->journal, 0, ONEBEAT_NO_SLOT);
 }
 
 static void close_untaken(struct adoption *a)
 {
-	for (uint32_t i = 0; i < a->n_entries; i++) {
-		struct manifest_entry *e = &a->entries[i];
-		struct channel_msg drop = { .version = CHANNEL_VERSION,
-					    .type = CHANNEL_DROP,
-					    .kind = (uint16_t)e->kind,
-					    .id = e->id };
-
-		if (e->fd < 0)
-			continue;
-		(void)channel_send(a->w->link, &drop, -1);
-		close_fdp(&e->fd);
-	}
+	for (uint32_t i = 0; i < a->n_entries; i++)
+		give_up(a, a->entries[i].kind, a->entries[i].id, &a->entries[i].fd);
 }
 
 int adopt_all(struct watcher *w)

@@ -48,7 +48,8 @@ bool gate_applies(const struct instance *inst)
 {
 	const struct slot *top = instance_in_force(inst);
 
-	return top && (top->descriptor->when_listening || has_progress(inst));
+	return top &&
+	       (top->descriptor->when_listening || has_progress(inst) || has_lingering(inst));
 }
 
 /* 1, 0, or negative when nobody can tell: then what was believed stays. */
@@ -85,14 +86,15 @@ static enum gate judge_listening(struct watcher *w, struct instance *inst, uint6
 {
 	int answer = listens(inst);
 
-	if (answer < 0)
-		return (enum gate)inst->gate;
 	if (answer > 0) {
 		inst->was_listening = true;
 		inst->silent_since_ms = CLOCK_NEVER;
-		return GATE_OPEN;
+		inst->listening = GATE_OPEN;
+	} else if (answer == 0) {
+		inst->listening = (uint8_t)(inst->was_listening ? judge_silence(w, inst, now_ms)
+								: GATE_CLOSED);
 	}
-	return inst->was_listening ? judge_silence(w, inst, now_ms) : GATE_CLOSED;
+	return (enum gate)inst->listening; /* what was believed, when nobody can tell */
 }
 
 /* A hold's own verdict, from its tick word and our clock. */
@@ -138,12 +140,23 @@ void gate_judge(struct watcher *w, struct instance *inst, uint64_t now_ms)
 	inst->gate = (uint8_t)(listening > progress ? listening : progress);
 }
 
+/* A hold of somebody who lives: then the dead one's word need not stand. */
+static bool has_other(const struct instance *inst, const struct slot *slot)
+{
+	for (const struct slot *h = inst->holds; h; h = h->hold_next) {
+		if (h != slot && !h->lingers)
+			return true;
+	}
+	return false;
+}
+
 bool gate_lingers(struct watcher *w, struct slot *slot)
 {
 	const struct instance *inst = slot->instance;
 	struct listen_view *view;
 
-	if (!inst || !slot->descriptor->when_listening || !inst->was_listening || w->leaving)
+	if (!inst || !slot->descriptor->when_listening || !inst->was_listening || w->leaving ||
+	    slot->policy == ONEBEAT_OWNER || has_other(inst, slot))
 		return false;
 	view = slot->lease ? lease_view(slot->lease) : NULL;
 	listen_round(w->views);

@@ -181,12 +181,6 @@ void grant_reclaim(struct lease *lease)
 	}
 }
 
-static bool same_process(const struct lease *a, const struct lease *b)
-{
-	return a->identity.pid == b->identity.pid &&
-	       a->identity.start_ticks == b->identity.start_ticks && a->identity.start_ticks != 0;
-}
-
 void grant_inherit(struct lease *lease)
 {
 	struct watcher *w = lease->watcher;
@@ -198,7 +192,7 @@ void grant_inherit(struct lease *lease)
 		struct lease *old = w->leases.items[i];
 
 		if (!old || old == lease || old->state != LEASE_WATCHED ||
-		    !same_process(old, lease) || old->domain != lease->domain)
+		    !lease_same_process(old, lease) || old->domain != lease->domain)
 			continue;
 		for (struct slot *s = old->slots; s; s = next) {
 			next = s->lease_next;

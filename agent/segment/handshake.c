@@ -176,8 +176,12 @@ static bool welcome(struct lease *lease, const struct onebeat_hello *hello)
 	}
 	m.grants[0] = grant_of(first, hello->cookie);
 	m.grants[1] = grant_of(ahead, 0);
-	if (!send_with_fds(lease, &m, sizeof(m), fds))
-		log_debug("lease.unread", "pid=%d", (int)lease->identity.pid);
+	if (!send_with_fds(lease, &m, sizeof(m), fds)) {
+		log_warning("lease.unwelcomed",
+			    "pid=%d error=%s next=\"closed; the client comes again\"",
+			    (int)lease->identity.pid, LOG_Q(strerror(errno)));
+		return false;
+	}
 	lease->welcomed = true;
 	lease_journal(lease);
 	return true;
@@ -199,6 +203,7 @@ static bool hold(struct lease *lease, const struct onebeat_hello *hello)
 		return false;
 	}
 	lease->flags = hello->flags;
+	watcher_read_link(w);
 	lease->state = LEASE_HOLDING;
 	lease_journal(lease);
 	r = channel_send(w->link, &msg, lease->fd);

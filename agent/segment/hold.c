@@ -162,7 +162,6 @@ static struct descriptor *complete(struct watcher *w, struct slot *slot, struct 
 		whole = descriptor_with(d, w->options.registry,
 					d->namespace_id[0] ? NULL : w->options.namespace_id, ip,
 					d->enabled);
-	slot->gave_ip = d->ip[0] != '\0';
 	descriptor_unref(d);
 	if (!whole && !why[0])
 		snprintf(why, DECODE_WHY_MAX, "the agent is out of memory");
@@ -189,8 +188,7 @@ static bool left_behind(const struct slot *h, const struct slot *slot)
 
 	return old && now && old != now &&
 	       (old->state == LEASE_WATCHED || old->state == LEASE_ENDED) &&
-	       old->identity.pid == now->identity.pid &&
-	       old->identity.start_ticks == now->identity.start_ticks;
+	       lease_same_process(old, now);
 }
 
 /* May this slot join the instance beside those who hold it? False with why. */
@@ -198,7 +196,7 @@ static bool may_join(const struct instance *inst, const struct slot *slot,
 		     const struct descriptor *d, char why[DECODE_WHY_MAX])
 {
 	for (const struct slot *h = inst->holds; h; h = h->hold_next) {
-		if (h == slot || left_behind(h, slot))
+		if (h == slot || h->lingers || left_behind(h, slot))
 			continue;
 		if (strcmp(h->descriptor->cluster, d->cluster) != 0) {
 			snprintf(
@@ -250,6 +248,7 @@ static void settle_slot(struct watcher *w, struct slot *slot)
 {
 	struct lease *lease = slot->lease;
 
+	hold_forgive(w, slot);
 	slot->descriptor = descriptor_unref(slot->descriptor);
 	if (lease && lease->state != LEASE_ENDED && slot->state != SLOT_LOST) {
 		slot->state = SLOT_SPARE;
@@ -302,44 +301,53 @@ void hold_drop(struct watcher *w, struct slot *slot)
 	instance_decide(w, inst);
 }
 
-/* The process has come back with a new lease: what its earlier one held is superseded. */
+/* What the process held with an earlier lease, and what only lingered, gives way to a living hold. */
 static void supersede(struct watcher *w, struct instance *inst, const struct slot *slot)
 {
 	struct slot *next;
 
 	for (struct slot *h = inst->holds; h; h = next) {
 		next = h->hold_next;
-		if (h == slot || !left_behind(h, slot))
+		if (h == slot || !(h->lingers || left_behind(h, slot)))
 			continue;
+		h->lingers = false;
 		hold_forgive(w, h);
 		detach(h);
 		settle_slot(w, h);
 	}
 }
 
-/* Moves the slot under the instance that d names. NULL with why. */
+/* The other things that an update may not change. */
+static bool same_kind(const struct descriptor *a, const struct descriptor *b)
+{
+	return strcmp(a->cluster, b->cluster) == 0 && a->ephemeral == b->ephemeral;
+}
+
+/*
+ * Puts the slot under the instance that d names. NULL with why. A slot's instance never changes: what the
+ * registry knows of the old one would hang on nothing, and nothing would bound the number of instances.
+ */
 static struct instance *join(struct watcher *w, struct slot *slot, const struct descriptor *d,
 			     char why[DECODE_WHY_MAX])
 {
-	struct instance *inst = instance_find(w, d);
+	struct instance *inst = slot->instance;
 
+	if (inst && (!same_key(d, inst->key) || !same_kind(d, slot->descriptor))) {
+		snprintf(
+			why, DECODE_WHY_MAX,
+			"an update may not change instance, cluster or ephemeral: withdraw and register instead");
+		return NULL;
+	}
+	if (!inst)
+		inst = instance_find(w, d);
 	if (inst && !may_join(inst, slot, d, why))
 		return NULL;
 	if (!inst)
 		inst = instance_new(w, d, UINT32_MAX);
-	if (!inst) {
-		snprintf(why, DECODE_WHY_MAX, "the agent is out of memory");
-		return NULL;
-	}
-	if (slot->instance != inst) {
-		struct instance *old = slot->instance;
-
-		if (old)
-			detach(slot);
+	if (!inst)
+		snprintf(why, DECODE_WHY_MAX, "the agent has no room for another instance");
+	else if (!slot->instance)
 		attach(inst, slot);
-		if (old)
-			instance_decide(w, old);
-	}
 	return inst;
 }
 
@@ -365,6 +373,7 @@ void hold_accept(struct watcher *w, struct slot *slot, struct descriptor *d,
 {
 	char why[DECODE_WHY_MAX] = "";
 	struct instance *inst = NULL;
+	bool gave_ip = d->ip[0] != '\0';
 
 	d = complete(w, slot, d, why);
 	if (d)
@@ -375,12 +384,13 @@ void hold_accept(struct watcher *w, struct slot *slot, struct descriptor *d,
 		return;
 	}
 	assert(same_key(d, inst->key));
+	slot->gave_ip = gave_ip;
 	take_descriptor(w, slot, d, copy->version);
 	journal_descriptor(w, slot, copy->payload, copy->length);
 	supersede(w, inst, slot);
 	hold_release_leaving(w, inst);
 	if (d->policy == ONEBEAT_OWNER && slot->lease && slot->lease->state == LEASE_OPEN &&
-	    lease_watch_process(slot->lease) < 0)
+	    !lease_mind_process(slot->lease))
 		hold_drop(w, slot); /* the owner is dead already */
 	else
 		instance_decide(w, inst);

@@ -54,6 +54,7 @@ struct instance *instance_new(struct watcher *w, const struct descriptor *d, uin
 		return NULL;
 	}
 	inst->gate = GATE_CLOSED;
+	inst->listening = GATE_CLOSED;
 	inst->silent_since_ms = CLOCK_NEVER;
 	inst->watched_since_ms = clock_now_ms();
 	dom2beat_key_of(d, &key);
@@ -132,7 +133,7 @@ static void describe_holder(const struct slot *slot, struct dom2beat_holder *out
 	out->line = slot->state == SLOT_LIVE ? slot_line(slot) : NULL;
 }
 
-static void publish_node(struct watcher *w, struct instance *inst, struct descriptor *d)
+static bool publish_node(struct watcher *w, struct instance *inst, struct descriptor *d)
 {
 	struct dom2beat_holder *holders = calloc(inst->n_holds ? inst->n_holds : 1,
 						 sizeof(*holders));
@@ -150,6 +151,7 @@ static void publish_node(struct watcher *w, struct instance *inst, struct descri
 	else
 		log_error("instance.memory", "service=%s next=\"kept as it was\"",
 			  LOG_Q(d->service));
+	return node != NULL;
 }
 
 static void wish(struct watcher *w, struct instance *inst, bool wanted)
@@ -210,12 +212,16 @@ static void show(struct watcher *w, struct instance *inst, struct descriptor *d,
 	bool changed = !inst->effective || !descriptor_equal(inst->effective, d);
 	bool anew = wanted && (changed || !inst->wanted);
 
-	descriptor_unref(inst->effective);
-	inst->effective = d;
 	if (anew)
 		inst->version++;
 	journal_shown(w, inst, order);
-	publish_node(w, inst, d);
+	if (!publish_node(w, inst, d)) {
+		inst->version -= anew;
+		descriptor_unref(d);
+		return;
+	}
+	descriptor_unref(inst->effective);
+	inst->effective = d;
 	if (anew || wanted != inst->wanted)
 		wish(w, inst, wanted);
 }
@@ -247,10 +253,24 @@ void instance_decide(struct watcher *w, struct instance *inst)
 	instance_report(w, inst);
 }
 
+/* Time goes on from where the journal says that the gate stood. */
+static void restore_gate(struct watcher *w, struct instance *inst, enum gate was)
+{
+	uint64_t now_ms = clock_now_ms();
+
+	inst->gate = (uint8_t)was;
+	inst->listening = (uint8_t)was;
+	inst->was_listening = was != GATE_CLOSED;
+	if (was == GATE_DISABLED)
+		inst->silent_since_ms = now_ms - w->options.listen_grace_ms;
+	for (struct slot *h = inst->holds; h; h = h->hold_next)
+		h->ticked_ms = now_ms - (uint64_t)was * (h->descriptor->progress_timeout_ms + 1);
+}
+
 void instance_adopted(struct watcher *w, struct instance *inst)
 {
 	const struct slot *top = instance_in_force(inst);
-	struct journal_instance was;
+	struct journal_instance was = { .gate = GATE_CLOSED };
 	bool as_shown;
 
 	if (!top) {
@@ -258,9 +278,10 @@ void instance_adopted(struct watcher *w, struct instance *inst)
 		return;
 	}
 	note_gated(w, inst);
+	as_shown = journal_get_instance(w->journal, inst->id, &was);
+	restore_gate(w, inst, (enum gate)was.gate);
 	gate_judge(w, inst, clock_now_ms());
-	as_shown = journal_get_instance(w->journal, inst->id, &was) && was.order == top->order &&
-		   was.gate == inst->gate;
+	as_shown = as_shown && was.order == top->order && was.gate == inst->gate;
 	inst->effective = effective(inst, top);
 	if (!inst->effective)
 		return;

@@ -28,6 +28,19 @@
 
 #define ACCEPT_BURST 64
 #define ACCEPT_PAUSE_MS 100u
+#define MIND_MS 500u
+
+static void note_due(struct watcher *w, uint64_t due_ms)
+{
+	if (due_ms < w->lease_due_ms)
+		w->lease_due_ms = due_ms;
+}
+
+bool lease_same_process(const struct lease *a, const struct lease *b)
+{
+	return a->identity.pid == b->identity.pid && a->identity.start_ticks != 0 &&
+	       a->identity.start_ticks == b->identity.start_ticks;
+}
 
 const char *lease_label(const struct lease *lease, char buf[64])
 {
@@ -48,6 +61,7 @@ void lease_journal(struct lease *lease)
 		.uid = id->uid,
 		.gid = id->gid,
 		.flags = lease->flags,
+		.in_our_netns = lease->in_our_netns,
 		.state = lease->state == LEASE_OPEN && !lease->welcomed ? LEASE_HOLDING
 									: lease->state,
 	};
@@ -77,6 +91,7 @@ struct lease *lease_new(struct watcher *w, int fd, const struct identity *identi
 	lease->watch = LOOP_NO_WATCH;
 	lease->pid_watch = LOOP_NO_WATCH;
 	lease->exec_due_ms = CLOCK_NEVER;
+	lease->mind_due_ms = CLOCK_NEVER;
 	lease->identity = *identity;
 	lease->state = LEASE_NEW;
 	return lease;
@@ -256,7 +271,7 @@ static int take_pidfd(struct lease *lease)
 	return 0;
 }
 
-int lease_watch_process(struct lease *lease)
+static int lease_watch_process(struct lease *lease)
 {
 	int r;
 
@@ -268,14 +283,42 @@ int lease_watch_process(struct lease *lease)
 				&lease->pid_watch);
 }
 
+/* Only "no such process" is death; when the kernel could not tell us, it is asked again. */
+bool lease_mind_process(struct lease *lease)
+{
+	struct watcher *w = lease->watcher;
+	int r = lease_watch_process(lease);
+	char label[64];
+
+	lease->mind_due_ms = CLOCK_NEVER;
+	if (r == -ESRCH)
+		return false;
+	if (r < 0) {
+		log_warning("lease.unwatched", "%s error=%s next=\"asked again in %u ms\"",
+			    lease_label(lease, label), LOG_Q(strerror(-r)), MIND_MS);
+		lease->mind_due_ms = clock_now_ms() + MIND_MS;
+		note_due(w, lease->mind_due_ms);
+	}
+	return true;
+}
+
 void lease_watch_owner(struct lease *lease)
 {
 	for (const struct slot *s = lease->slots; s; s = s->lease_next) {
 		if (s->state != SLOT_LIVE || s->policy != ONEBEAT_OWNER)
 			continue;
-		if (lease_watch_process(lease) < 0)
+		if (!lease_mind_process(lease))
 			owner_died(lease);
 		return;
+	}
+}
+
+/* Tools are to see how it is held now. */
+static void show_holds(struct lease *lease)
+{
+	for (const struct slot *s = lease->slots; s; s = s->lease_next) {
+		if (s->state == SLOT_LIVE && s->instance)
+			instance_decide(lease->watcher, s->instance);
 	}
 }
 
@@ -304,41 +347,39 @@ void lease_died(struct lease *lease)
 	lease->busy = false;
 	lease->state = LEASE_ENDED;
 	grant_reclaim(lease);
-	if (n_lingering > 0) {
-		lease_journal(lease);
-		w->gate_due_ms = 0;
+	if (n_lingering == 0) {
+		lease_delete(lease);
 		return;
 	}
-	lease_delete(lease);
+	lease_journal(lease);
+	show_holds(lease);
+	w->gate_due_ms = 0;
+}
+
+/* An exec() that HELLO did not declare: what runs there now never asked to be registered. */
+void lease_check_program(struct lease *lease)
+{
+	if ((lease->flags & ONEBEAT_HELLO_ACROSS_EXEC) ||
+	    identity_same_program(&lease->identity) != IDENTITY_DEAD)
+		return;
+	lease->exec_due_ms = clock_now_ms() + lease->watcher->options.exec_grace_ms;
+	note_due(lease->watcher, lease->exec_due_ms);
 }
 
 /* It lives on without its socket. */
 static void watch_on(struct lease *lease)
 {
-	struct watcher *w = lease->watcher;
 	char label[64];
-	int r;
 
 	lease->state = LEASE_WATCHED;
 	lease_journal(lease);
 	close_socket(lease);
-	r = lease_watch_process(lease);
-	if (r < 0) {
-		log_warning("lease.unwatchable", "%s error=%s next=\"taken for dead\"",
-			    lease_label(lease, label), LOG_Q(strerror(-r)));
+	if (!lease_mind_process(lease)) {
 		lease_died(lease);
 		return;
 	}
-	if (!(lease->flags & ONEBEAT_HELLO_ACROSS_EXEC) &&
-	    identity_same_program(&lease->identity) == IDENTITY_DEAD) {
-		lease->exec_due_ms = clock_now_ms() + w->options.exec_grace_ms;
-		if (lease->exec_due_ms < w->exec_due_ms)
-			w->exec_due_ms = lease->exec_due_ms;
-	}
-	for (const struct slot *s = lease->slots; s; s = s->lease_next) {
-		if (s->state == SLOT_LIVE)
-			instance_decide(w, s->instance); /* tools are to see it as watched */
-	}
+	lease_check_program(lease);
+	show_holds(lease);
 	if (!lease->said_goodbye)
 		log_info("lease.detached", "%s next=\"its process is watched\"",
 			 lease_label(lease, label));
@@ -379,24 +420,52 @@ static void orphan(struct lease *lease)
 	lease_settle(lease);
 }
 
-void lease_check_exec(struct watcher *w, uint64_t now_ms)
+static void mind_again(struct lease *lease)
 {
-	w->exec_due_ms = CLOCK_NEVER;
+	if (lease_mind_process(lease))
+		return;
+	if (lease->state == LEASE_OPEN)
+		owner_died(lease);
+	else
+		lease_died(lease);
+}
+
+void lease_round(struct watcher *w, uint64_t now_ms)
+{
+	w->lease_due_ms = CLOCK_NEVER;
 	for (uint32_t i = 0; i < w->leases.n_items; i++) {
 		struct lease *lease = w->leases.items[i];
 
-		if (!lease || lease->exec_due_ms == CLOCK_NEVER)
-			continue;
-		if (lease->exec_due_ms <= now_ms)
+		if (lease && lease->exec_due_ms <= now_ms)
 			orphan(lease);
-		else if (lease->exec_due_ms < w->exec_due_ms)
-			w->exec_due_ms = lease->exec_due_ms;
+		lease = w->leases.items[i];
+		if (lease && lease->mind_due_ms <= now_ms)
+			mind_again(lease);
+		lease = w->leases.items[i];
+		if (!lease)
+			continue;
+		note_due(w, lease->exec_due_ms);
+		note_due(w, lease->mind_due_ms);
 	}
 }
 
+/*
+ * A process that is gone shows us its network namespace no more. When it was ours, we know it all the same, and
+ * the journal tells a successor.
+ */
 struct listen_view *lease_view(struct lease *lease)
 {
-	if (!lease->view)
-		lease->view = listen_view_get(lease->watcher->views, lease->identity.pid);
+	struct watcher *w = lease->watcher;
+
+	if (lease->view)
+		return lease->view;
+	lease->view = listen_view_get(w->views, lease->identity.pid);
+	if (!lease->view && lease->in_our_netns)
+		lease->view = listen_view_get(w->views, getpid());
+	if (lease->view && listen_view_is_ours(lease->view) && !lease->in_our_netns) {
+		lease->in_our_netns = true;
+		if (lease->state != LEASE_NEW)
+			lease_journal(lease);
+	}
 	return lease->view;
 }

@@ -18,8 +18,11 @@ static int reserve(struct numbered *t, uint32_t n)
 
 	if (n <= t->n_items)
 		return 0;
+	if (n > t->max)
+		return -ENOSPC;
 	n = n < 2 * t->n_items ? 2 * t->n_items : n;
 	n = n < 64 ? 64 : n;
+	n = n > t->max ? t->max : n;
 	items = reallocarray(t->items, n, sizeof(*items));
 	if (items)
 		t->items = items;

@@ -41,6 +41,8 @@ struct lease {
 	int pidfd; /* -1: not taken */
 	uint64_t watch;
 	uint64_t pid_watch;
+	bool in_our_netns;
+	uint64_t mind_due_ms; /* its process could not be watched: tried again then; CLOCK_NEVER */
 	uint64_t exec_due_ms; /* runs another program since its socket ended: orphan then; CLOCK_NEVER */
 	struct identity identity;
 	struct domain *domain;
@@ -71,6 +73,7 @@ struct instance {
 	bool gated;  /* the gate looks at it every round */
 	bool was_listening;
 	uint8_t gate;
+	uint8_t listening;           /* the gate as far as listening decides it */
 	uint64_t silent_since_ms;    /* the port stopped listening then; CLOCK_NEVER */
 	uint64_t watched_since_ms;   /* when waiting for the port began */
 	uint64_t lingering_since_ms; /* when its last lease died while its port listened */
@@ -81,6 +84,7 @@ struct instance {
 struct numbered {
 	void **items;
 	uint32_t n_items;
+	uint32_t max; /* more are refused: the journal has room for so many */
 	uint32_t *free;
 	uint32_t n_free;
 	uint32_t n_used;
@@ -104,7 +108,7 @@ struct watcher {
 	struct listen_views *views;
 	uint64_t sweep_due_ms;
 	uint64_t gate_due_ms;
-	uint64_t exec_due_ms;
+	uint64_t lease_due_ms;
 	uint64_t accept_due_ms; /* accepting is paused until then: out of descriptors */
 	uint64_t retry_due_ms;  /* an unstable slot is looked at again */
 	bool running;
@@ -140,12 +144,16 @@ void lease_events(void *ctx, uint32_t events);
 void lease_ended(struct lease *lease);
 /* Its process is dead: its holds go, its slots are free. */
 void lease_died(struct lease *lease);
-int lease_watch_process(struct lease *lease);
+/* Watches the process too. False: it is dead. */
+bool lease_mind_process(struct lease *lease);
+void lease_check_program(struct lease *lease);
+bool lease_same_process(const struct lease *a, const struct lease *b);
 /* Watches the process too if a hold hangs on it alone. */
 void lease_watch_owner(struct lease *lease);
 /* Frees a lease that nothing refers to any more. */
 void lease_settle(struct lease *lease);
-void lease_check_exec(struct watcher *w, uint64_t now_ms);
+/* Orphans whose grace is over, processes that could not be watched. */
+void lease_round(struct watcher *w, uint64_t now_ms);
 void lease_resume_accept(struct watcher *w);
 struct listen_view *lease_view(struct lease *lease);
 const char *lease_label(const struct lease *lease, char buf[64]);
@@ -213,6 +221,9 @@ void gate_judge(struct watcher *w, struct instance *inst, uint64_t now_ms);
 bool gate_applies(const struct instance *inst);
 /* After a death: must this hold stay because its port still listens? */
 bool gate_lingers(struct watcher *w, struct slot *slot);
+
+/* watcher.c: what the keeper has said. Also before each HOLD, so that neither waits for the other. */
+void watcher_read_link(struct watcher *w);
 
 /* adopt.c */
 int adopt_all(struct watcher *w);

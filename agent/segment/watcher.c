@@ -109,14 +109,12 @@ static void keeper_gone(struct watcher *w)
 	w->running = false;
 }
 
-static void on_link(void *ctx, uint32_t events)
+void watcher_read_link(struct watcher *w)
 {
-	struct watcher *w = ctx;
 	struct channel_msg msg;
 	int fd = -1;
 	int r;
 
-	(void)events;
 	while ((r = channel_receive(w->link, &msg, &fd, MSG_DONTWAIT)) == 1) {
 		if (fd >= 0)
 			close(fd);
@@ -127,6 +125,12 @@ static void on_link(void *ctx, uint32_t events)
 	}
 	if (r != -EAGAIN)
 		keeper_gone(w);
+}
+
+static void on_link(void *ctx, uint32_t events)
+{
+	(void)events;
+	watcher_read_link(ctx);
 }
 
 static void on_calls(void *ctx, uint32_t events)
@@ -162,10 +166,8 @@ static void drop_all_holds(struct watcher *w)
 void watcher_leave(struct watcher *w, uint32_t time_ms,
 		   void (*done)(void *ctx, uint32_t n_deregistered, uint32_t n_failed), void *ctx)
 {
-	if (w->leaving) {
-		done(ctx, 0, w->instances.n_used);
-		return;
-	}
+	if (w->leaving)
+		return;    /* the first one's answer is for all */
 	w->leaving = true; /* from here on nothing is accepted */
 	w->leave_due_ms = clock_now_ms() + time_ms;
 	w->leave_done = done;
@@ -230,8 +232,8 @@ static void do_due(struct watcher *w, uint64_t now_ms)
 		retry_unstable(w);
 	if (w->gate_due_ms <= now_ms)
 		gate_round(w, now_ms);
-	if (w->exec_due_ms <= now_ms)
-		lease_check_exec(w, now_ms);
+	if (w->lease_due_ms <= now_ms)
+		lease_round(w, now_ms);
 	if (w->accept_due_ms <= now_ms)
 		lease_resume_accept(w);
 	check_leave(w, now_ms);
@@ -242,7 +244,7 @@ static uint64_t earliest(const struct watcher *w)
 	const uint64_t dues[] = { w->n_open > 0 ? w->sweep_due_ms : CLOCK_NEVER,
 				  w->retry_due_ms,
 				  w->gate_due_ms,
-				  w->exec_due_ms,
+				  w->lease_due_ms,
 				  w->accept_due_ms,
 				  w->leave_done ? w->leave_due_ms : CLOCK_NEVER };
 	uint64_t due = CLOCK_NEVER;
@@ -268,7 +270,8 @@ int watcher_run(struct watcher *w)
 		say_sleeping(w, false);
 		if (r < 0) {
 			log_error("watcher.loop", "error=%s", LOG_Q(strerror(-r)));
-			return r;
+			w->status = r;
+			break;
 		}
 	}
 	calls_end(&w->calls);
@@ -318,7 +321,9 @@ int watcher_new(struct watcher **out, const struct watcher_options *options)
 	w->loop = (struct loop)LOOP_NULL;
 	w->link = w->clients = w->calls.event_fd = -1;
 	w->clients_watch = w->link_watch = w->outcome_watch = w->calls_watch = LOOP_NO_WATCH;
-	w->gate_due_ms = w->exec_due_ms = w->accept_due_ms = w->retry_due_ms = CLOCK_NEVER;
+	w->gate_due_ms = w->lease_due_ms = w->accept_due_ms = w->retry_due_ms = CLOCK_NEVER;
+	w->leases.max = JOURNAL_LEASES_MAX;
+	w->instances.max = JOURNAL_INSTANCES_MAX;
 	w->running = true;
 	r = prepare(w);
 	if (r < 0)

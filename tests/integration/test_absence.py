@@ -4,6 +4,7 @@
 import os
 import signal
 import socket
+import struct
 import subprocess
 import time
 
@@ -332,3 +333,72 @@ def test_registry_that_hangs_delays_and_loses_nothing(host):
     until(lambda: beaten_since(host.registry, since, 5), "all are beaten again", seconds=10)
     assert len(host.registry.hosts("orders")) == 5 and host.registry.deregisters() == []
     assert len(host.registry.registers()) == 5
+
+
+def restart_both(host):
+    """Keeper and agent killed at once, and started again."""
+    agent = host.agent.agent_pid()
+    host.agent.kill()
+    os.kill(agent, signal.SIGKILL)
+    host.agent.wait()
+    until(lambda: not alive(agent), "the agent is gone too")
+    host.start_agent()
+
+
+def test_holders_known_from_the_journal_alone_die_one_by_one(host):
+    first, second = host.puppet(), host.puppet()
+    for puppet in (first, second):
+        puppet.register("a", service="orders", ip="10.0.0.1", port=8080)
+        up(puppet)
+    restart_both(host)
+    assert len(host.instance("orders")["holders"]) == 2
+    first.kill()
+    until(lambda: len(host.instance("orders")["holders"]) == 1, "one is left")
+    assert host.registry.deregisters() == []
+    host.agent.kill_agent()  # what is known from the journal survives this as well
+    assert host.instance("orders")["state"] == "UP"
+    second.kill()
+    until(host.registry.deregisters, "the last one's death is seen")
+    assert len(host.registry.registers()) == 1
+
+
+def test_exec_grace_goes_on_over_a_restart(empty_host):
+    conf = empty_host.folder / "onebeatd.conf"
+    conf.write_text("[agent]\nexec_grace_ms = 1500\n")
+    empty_host.start_registry()
+    empty_host.start_agent(options=["-c", conf])
+    puppet = empty_host.puppet()
+    puppet.register("a", service="orders", ip="10.0.0.1", port=8080)
+    up(puppet)
+    puppet.send("exec /bin/sleep 60")
+    until(lambda: empty_host.instance("orders")["holders"][0]["state"] == "watched", "its lease has ended")
+    empty_host.agent.kill_agent()
+    until(empty_host.registry.deregisters, "deregistered", seconds=8)
+    assert alive(puppet.pid)
+
+
+def test_thousands_of_processes_say_hello_at_once(host):
+    """Keeper and agent never wait for each other, however many leases are handed over in one turn."""
+    hello = struct.pack("=IHHHHIIII16sI", 0x4F42454C, 1, 48, 1, 0, 0x01020304, 0, 0, 1, b"test", 0)
+    agent = host.agent.agent_pid()
+    clients = []
+    for _ in range(3000):
+        client = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        client.settimeout(15)
+        client.connect(str(host.agent.runtime_dir / "client.sock"))
+        clients.append(client)
+    until(lambda: host.status()["leases"] == 3000, "all are accepted")
+    os.kill(agent, signal.SIGSTOP)
+    for client in clients:
+        client.send(hello)
+    os.kill(agent, signal.SIGCONT)
+    try:
+        for client in clients:
+            message, fds, _, _ = socket.recv_fds(client, 256, 4)
+            for fd in fds:
+                os.close(fd)
+            assert len(message) == 56 and len(fds) == 2
+    finally:
+        for client in clients:
+            client.close()
+    until(lambda: host.status()["leases"] == 0, "all are gone")

@@ -279,3 +279,14 @@ def test_wrong_input_through_the_library_is_refused_and_nothing_is_lost(host):
     assert "elsewhere" in puppet.status("c")["text"]
     assert puppet.status("a")["state"] == "UP"
     assert len(host.registry.registers()) == 1
+
+
+def test_refusals_are_forgotten_with_their_slots(host):
+    puppet = host.puppet()
+    for _ in range(3):
+        puppet.do("register c service=orders ip=10.0.0.1 port=8081 registry=elsewhere")
+        puppet.do("wait c REFUSED 5000")
+        assert len(host.list()["refused"]) == 1
+        puppet.do("deregister c")
+        until(lambda: host.list()["refused"] == [], "withdrawn")
+    assert host.status()["refused"] == 0

@@ -10,7 +10,7 @@ from host import BIN, boottime_ms, until
 
 # Listens when a line comes on stdin, stops at the next, and so on; then forks workers that just live.
 SERVER = """
-import os, socket, sys
+import os, signal, socket, sys
 port = int(sys.argv[1])
 listener = None
 print("started", flush=True)
@@ -28,6 +28,12 @@ for line in sys.stdin:
             os._exit(0)
         os.setsid()
         os.closerange(listener.fileno() + 1, 1 << 16)
+    elif word == "worker":
+        pid = os.fork()
+        if pid == 0:
+            signal.pause()
+        print("ok", pid, flush=True)
+        continue
     elif word == "helper":
         if os.fork() == 0:
             listener.close()
@@ -182,3 +188,63 @@ def test_wrong_usage_is_named(host):
                           timeout=10)
     assert done.returncode == 2 and "command" in done.stderr
     assert host.registry.requests() == []
+
+
+def test_agent_restart_keeps_a_service_whose_first_process_is_gone(host):
+    """Master dead, a worker has the lease and the port: nothing in /proc tells of the master any more."""
+    server = Server(host)
+    server.do("listen")
+    until(lambda: state(host) == "UP", "up")
+    worker = server.do("worker")
+    os.kill(server.process.pid, signal.SIGKILL)
+    server.process.wait(5)
+    host.agent.kill_agent()
+    assert state(host) == "UP"
+    os.kill(worker, signal.SIGKILL)
+    until(host.registry.deregisters, "gone with the worker")
+    assert len(host.registry.registers()) == 1
+
+
+def test_agent_restart_keeps_a_daemonised_server_that_closed_the_lease(host):
+    server = Server(host)
+    server.do("listen")
+    until(lambda: state(host) == "UP", "up")
+    daemon = server.do("daemonise")
+    server.process.wait(5)
+    try:
+        until(lambda: host.status()["leases"] == 0, "the lease is gone")
+        host.agent.kill_agent()
+        assert state(host) == "UP" and host.registry.deregisters() == []
+    finally:
+        os.kill(daemon, signal.SIGKILL)
+    until(host.registry.deregisters, "gone when it stops listening")
+    assert len(host.registry.registers()) == 1
+
+
+def test_agent_restart_does_not_show_a_silent_service(empty_host):
+    configured(empty_host, "[agent]\nlisten_grace_ms = 1000\n")
+    server = Server(empty_host)
+    server.do("listen")
+    until(lambda: state(empty_host) == "UP", "up")
+    server.do("close")
+    until(lambda: state(empty_host) == "DOWN", "disabled", seconds=8)
+    n = len(empty_host.registry.registers())
+    empty_host.agent.kill_agent()
+    assert state(empty_host) == "DOWN"
+    assert len(empty_host.registry.registers()) == n
+    server.do("listen")
+    until(lambda: state(empty_host) == "UP", "up again", seconds=5)
+
+
+def test_dead_holder_does_not_linger_beside_a_living_one(host):
+    server = Server(host)
+    server.do("listen")
+    until(lambda: state(host) == "UP", "up")
+    puppet = host.puppet()
+    puppet.do(f"register a service=web ip=10.0.0.1 port={server.port} when_listening=1")
+    puppet.do("wait a UP 5000")
+    puppet.do("set a DOWN")
+    until(lambda: state(host) == "DOWN", "its word counts")
+    puppet.kill()
+    until(lambda: state(host) == "UP", "and goes with it")
+    assert len(host.instance("web")["holders"]) == 1
