@@ -68,7 +68,6 @@ static void blame_node(struct beat_slot *slot, const char *why)
 
 	health_failed(lane->nodes, slot->node, lane->now_ms, why);
 	beat_slot_abandon(slot, why);
-	beat_flight_divert(lane, slot->node);
 }
 
 /* The connection is closed, and the other side did it. */

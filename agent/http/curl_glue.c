@@ -139,7 +139,10 @@ static void on_socket(void *ctx, uint32_t events)
 	hand_out(glue);
 }
 
-/* CURLMOPT_SOCKETFUNCTION */
+/*
+ * CURLMOPT_SOCKETFUNCTION; never an error, which libcurl 7.88 does not survive: a transfer whose
+ * socket could not be watched ends by its time-out.
+ */
 static int want_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *assigned)
 {
 	struct curl_glue *glue = ctx;
@@ -148,23 +151,19 @@ static int want_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *
 	(void)easy;
 	if (!s)
 		s = socket_new(glue, fd);
-	if (!s)
-		return -1;
-	if (s->handed_over)
+	if (!s || s->handed_over)
 		return 0;
 	if (!assigned)
 		curl_multi_assign(glue->multi, fd, s);
 	s->wanted = (what & CURL_POLL_IN ? EPOLLIN : 0) | (what & CURL_POLL_OUT ? EPOLLOUT : 0);
-	if (what == CURL_POLL_REMOVE)
-		s->wanted = 0;
-	if (s->wanted == 0) {
+	if (s->wanted == 0) { /* CURL_POLL_REMOVE */
 		if (!s->ours)
 			socket_free(s);
 		return 0;
 	}
-	if ((s->wanted & ~s->watched) == 0)
-		return 0;
-	return socket_watch(s) < 0 ? -1 : 0;
+	if (s->wanted & ~s->watched)
+		(void)socket_watch(s);
+	return 0;
 }
 
 /* CURLMOPT_TIMERFUNCTION; one millisecond more, because the two clocks round differently. */

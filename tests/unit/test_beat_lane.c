@@ -115,6 +115,23 @@ Test(beat_lane, carries_1000_beats_over_2_connections_that_end_after_100)
 	httprig_deinit(&rig);
 }
 
+/* A limit that was seen once need not be one: a server on its way down says close, too. */
+Test(beat_lane, does_not_believe_a_limit_that_the_server_does_not_keep)
+{
+	static const struct byteserver_step limited[] = { HTTPRIG_OK, EXPECT, SEND(LAST_TEXT),
+							  CLOSE, END };
+	const struct byteserver_step *scripts[] = { limited, httprig_ok };
+	struct httprig rig;
+
+	init(&rig, 1, 1);
+	cr_assert(byteserver_start(rig.servers[0], scripts, 2));
+	submit_many(&rig, 50);
+	cr_assert(httprig_run(&rig, 50, LIMIT_MS));
+	check_all(&rig, 50, 200);
+	cr_assert_eq(byteserver_n_connections(rig.servers[0]), 2);
+	httprig_deinit(&rig);
+}
+
 /* A server that does not say so beforehand: nothing is lost, and nobody is blamed. */
 Test(beat_lane, loses_no_beat_when_the_server_closes_unannounced)
 {

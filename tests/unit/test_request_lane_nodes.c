@@ -186,6 +186,28 @@ Test(request_lane_nodes, moves_the_queue_away_from_a_silent_node)
 	httprig_deinit(&rig);
 }
 
+/* Those that another node's refusal had sent there are not left to wait for it either. */
+Test(request_lane_nodes, moves_bound_requests_away_from_a_silent_node)
+{
+	struct httprig rig;
+
+	httprig_init(&rig, 3);
+	httprig_add_requests(&rig, 1);
+	request_lane_set_timeouts(rig.requests, 1000, 1000);
+	httprig_start(&rig, 0, refusing);
+	httprig_start(&rig, 1, silent);
+	httprig_start(&rig, 2, httprig_ok);
+	for (uint32_t i = 0; i < 50; i++)
+		submit(&rig, HTTP_POST, TARGET, i);
+	cr_assert(httprig_run(&rig, 50, LIMIT_MS));
+	for (uint32_t i = 0; i < 50; i++) {
+		cr_assert_eq(rig.results[i].status, 200, "%s", rig.results[i].why);
+		cr_assert_str_eq(rig.results[i].node, byteserver_url(rig.servers[2]));
+	}
+	cr_assert_eq(byteserver_n_requests(rig.servers[1]), 1);
+	httprig_deinit(&rig);
+}
+
 /* Requests ask even nodes that back off: a deregistration is not for the sender to repeat. */
 Test(request_lane_nodes, reaches_a_node_that_has_come_back)
 {
