@@ -227,6 +227,12 @@ static void adopt_hold(struct adoption *a, struct slot *slot, const struct journ
 	a->n_slots++;
 }
 
+/* Adopting it has killed our predecessors. */
+static bool is_bad(const struct adoption *a, const struct domain *d, uint32_t index)
+{
+	return a->quarantine && d->index == a->bad_domain && index == a->bad_slot;
+}
+
 static void adopt_slot(struct adoption *a, struct domain *d, uint32_t index, bool lost)
 {
 	static struct journal_slot rec;
@@ -241,10 +247,15 @@ static void adopt_slot(struct adoption *a, struct domain *d, uint32_t index, boo
 		return;
 	held = rec.state == SLOT_LIVE || rec.state == SLOT_LEAVING || rec.state == SLOT_LOST;
 	lease = numbered_get(&w->leases, rec.lease);
-	if ((a->quarantine && d->index == a->bad_domain && index == a->bad_slot) ||
-	    (lost && !held) || (!held && !lease)) {
+	if ((lost && !held) || (!held && !lease)) {
 		journal_drop_slot(w->journal, d->index, index);
 		return;
+	}
+	if (is_bad(a, d, index)) {
+		log_error("adopt.quarantine", "uid=%u slot=%u next=\"nothing of it is believed\"",
+			  d->uid, index);
+		rec.state = SLOT_SPARE; /* nobody else may have it: its process may be writing */
+		held = false;
 	}
 	journal_mark_adopting(w->journal, d->index, index);
 	r = domain_take(d, index, lost ? SLOT_LOST : (enum slot_state)rec.state, rec.generation);
@@ -259,8 +270,8 @@ static void adopt_slot(struct adoption *a, struct domain *d, uint32_t index, boo
 		grant_link(lease, slot);
 	if (held)
 		adopt_hold(a, slot, &rec);
-	if (lost)
-		hold_journal(w, slot); /* a later agent finds a segment, but not this slot in it */
+	if (lost || !held)
+		hold_journal(w, slot); /* a later agent must find it as it is now */
 }
 
 static void adopt_domains(struct adoption *a, bool lost[JOURNAL_DOMAINS_MAX])
