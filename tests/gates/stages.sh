@@ -9,6 +9,8 @@
 # shellcheck disable=SC2034 # read by tests/run
 stages=(layers banned sizes format shell build warnings units symbols install
 	cppcheck tidy clang asan tsan valgrind integration)
+# A proof with a folder of its own brings its stages along, in tests/FOLDER/stage.sh: each appends its name here.
+stage_files=(tests/gates/stages.sh)
 
 bad=tests/gates/known-bad
 jobs=$(nproc)
@@ -200,3 +202,10 @@ stage_integration() { # the real programs over loopback; pytest
 	built build all || return
 	tests/gates/integration build
 }
+
+for file in tests/*/stage.sh; do
+	[[ -e $file ]] || continue
+	# shellcheck disable=SC1090 # checked as scripts of their own
+	source "$file"
+	stage_files+=("$file")
+done
