@@ -185,6 +185,9 @@ static int check_times(const struct onebeat_metadata *pairs, uint32_t n, uint32_
 	longest_ms = beat_ms > interval_ms ? beat_ms : interval_ms;
 	if (longest_ms == 0)
 		longest_ms = SPEC_BEAT_MS_DEFAULT;
+	/* The agent beats no faster, whatever the registry is told. */
+	if (longest_ms < SPEC_BEAT_MS_MIN)
+		longest_ms = SPEC_BEAT_MS_MIN;
 	return longest_ms < timeout_ms && longest_ms < delete_ms ? 0 : ONEBEAT_E_METADATA_ORDER;
 }
 

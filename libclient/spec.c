@@ -13,7 +13,6 @@
 #include <stddef.h>
 #include <string.h>
 
-#define BEAT_MIN_MS UINT32_C(1000)
 #define BEAT_MAX_MS UINT32_C(120000)
 #define PROGRESS_MIN_MS UINT32_C(1000)
 #define PROGRESS_MAX_MS UINT32_C(86400000)
@@ -102,7 +101,7 @@ static int check_numbers(const struct onebeat_spec *spec)
 		return ONEBEAT_E_WEIGHT;
 	if (spec->policy != ONEBEAT_ANY_HOLDER && spec->policy != ONEBEAT_OWNER)
 		return ONEBEAT_E_POLICY;
-	if (!in_range_or_0(spec->beat_ms, BEAT_MIN_MS, BEAT_MAX_MS))
+	if (!in_range_or_0(spec->beat_ms, SPEC_BEAT_MS_MIN, BEAT_MAX_MS))
 		return ONEBEAT_E_BEAT;
 	if (!in_range_or_0(spec->progress_timeout_ms, PROGRESS_MIN_MS, PROGRESS_MAX_MS))
 		return ONEBEAT_E_PROGRESS;

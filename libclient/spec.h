@@ -5,6 +5,7 @@
 #include <onebeat/onebeat.h>
 
 #define SPEC_BEAT_MS_DEFAULT UINT32_C(5000)
+#define SPEC_BEAT_MS_MIN UINT32_C(1000)
 
 /* 0, or the code of the first rule that is broken, in the order of the public table. */
 int onebeat__spec_check(const struct onebeat_spec *spec);

@@ -221,22 +221,6 @@ static int check_ip(struct decoding *d, char why[WHY_MAX])
 	return why_value(why, "ip", f->value, f->length, "is not a numeric IPv4 or IPv6 address");
 }
 
-static int check_metadata(struct decoding *d, char why[WHY_MAX])
-{
-	const struct field *f = &d->fields[ONEBEAT_FIELD_METADATA];
-	const uint32_t interval_ms = d->numbers.beat_ms ? d->numbers.beat_ms
-							: DESCRIPTOR_BEAT_MS_DEFAULT;
-	struct metadata *md = &d->metadata;
-	int r = metadata_decode(f->value, f->length, md, why);
-
-	/* Both count when both are given: one until the registry answers, the other from then on. */
-	if (r == 0 && md->interval_ms)
-		r = metadata_check_order(md, md->interval_ms, why);
-	if (r == 0 && (d->numbers.beat_ms || !md->interval_ms))
-		r = metadata_check_order(md, interval_ms, why);
-	return r;
-}
-
 /* The instance's own period; where none is given, the interval that its metadata tells the registry. */
 static uint32_t beat_of(const struct decoding *d)
 {
@@ -249,6 +233,20 @@ static uint32_t beat_of(const struct decoding *d)
 	if (interval_ms < BEAT_MIN_MS)
 		return BEAT_MIN_MS;
 	return interval_ms < BEAT_MAX_MS ? interval_ms : BEAT_MAX_MS;
+}
+
+static int check_metadata(struct decoding *d, char why[WHY_MAX])
+{
+	const struct field *f = &d->fields[ONEBEAT_FIELD_METADATA];
+	struct metadata *md = &d->metadata;
+	int r = metadata_decode(f->value, f->length, md, why);
+
+	/* Both count: the period until the registry answers, the interval from then on. */
+	if (r == 0 && md->interval_ms)
+		r = metadata_check_order(md, md->interval_ms, why);
+	if (r == 0)
+		r = metadata_check_order(md, beat_of(d), why);
+	return r;
 }
 
 static const char *text_or(const struct decoding *d, enum onebeat_field type, const char *fallback)

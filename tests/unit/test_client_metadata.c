@@ -103,6 +103,19 @@ Test(client_metadata, same_key_twice_is_refused)
 	cr_assert_eq(judged_n(pairs, 3), ONEBEAT_E_METADATA_TWICE);
 }
 
+/* The agent beats once a second at most, so a shorter time-out would have the instance flap. */
+Test(client_metadata, timeout_is_above_the_shortest_period)
+{
+	struct onebeat_metadata pairs[] = { { BEAT, "900" }, { TIMEOUT, "1000" } };
+
+	cr_assert_eq(judged_n(pairs, 2), ONEBEAT_E_METADATA_ORDER);
+	pairs[1].value = "1001";
+	cr_assert_eq(judged_n(pairs, 2), 0);
+	pairs[1].key = REMOVAL;
+	pairs[1].value = "1000";
+	cr_assert_eq(judged_n(pairs, 2), ONEBEAT_E_METADATA_ORDER);
+}
+
 Test(client_metadata, pairs_are_64_at_most)
 {
 	struct onebeat_metadata pairs[ONEBEAT_METADATA_PAIRS_MAX + 1];
