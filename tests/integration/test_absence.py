@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from host import BIN, alive, boottime_ms, until
+from host import BIN, alive, boottime_ms, restart_both, until
 
 
 def up(puppet, name="a"):
@@ -333,16 +333,6 @@ def test_registry_that_hangs_delays_and_loses_nothing(host):
     until(lambda: beaten_since(host.registry, since, 5), "all are beaten again", seconds=10)
     assert len(host.registry.hosts("orders")) == 5 and host.registry.deregisters() == []
     assert len(host.registry.registers()) == 5
-
-
-def restart_both(host):
-    """Keeper and agent killed at once, and started again."""
-    agent = host.agent.agent_pid()
-    host.agent.kill()
-    os.kill(agent, signal.SIGKILL)
-    host.agent.wait()
-    until(lambda: not alive(agent), "the agent is gone too")
-    host.start_agent()
 
 
 def test_holders_known_from_the_journal_alone_die_one_by_one(host):

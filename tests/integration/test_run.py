@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 
-from host import BIN, boottime_ms, until
+from host import BIN, boottime_ms, configured, until
 
 # Listens when a line comes on stdin, stops at the next, and so on; then forks workers that just live.
 SERVER = """
@@ -66,13 +66,6 @@ class Server:
 def state(host):
     instance = host.instance("web")
     return instance and instance["state"]
-
-
-def configured(host, text):
-    conf = host.folder / "onebeatd.conf"
-    conf.write_text(text)
-    host.start_registry()
-    host.start_agent(options=["-c", conf])
 
 
 def test_registered_when_it_listens_and_never_before(host):

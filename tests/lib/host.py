@@ -61,6 +61,15 @@ def sockets_of(pid):
     return found
 
 
+def children_of(pid):
+    """The pids of a process's children."""
+    found = []
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/children", encoding="ascii") as children:
+            found += map(int, children.read().split())
+    return found
+
+
 class Program:
     """A program that says on stdout, in one line, that it is up."""
 
@@ -303,3 +312,21 @@ class Group:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(5)
+
+
+def configured(host, text, **kwargs):
+    """Registry and agent, the agent with this configuration."""
+    conf = host.folder / "onebeatd.conf"
+    conf.write_text(text)
+    host.start_registry()
+    return host.start_agent(options=["-c", conf], **kwargs)
+
+
+def restart_both(host):
+    """Keeper and agent killed at once, and started again."""
+    agent = host.agent.agent_pid()
+    host.agent.kill()
+    os.kill(agent, signal.SIGKILL)
+    host.agent.wait()
+    until(lambda: not alive(agent), "the agent is gone too")
+    host.start_agent()

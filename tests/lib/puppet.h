@@ -36,6 +36,7 @@ struct puppet {
 	int ends[PUPPET_PAIRS_MAX]; /* of socketpairs; neighbours belong together */
 	ino_t inodes[PUPPET_PAIRS_MAX];
 	int n_ends;
+	uid_t worker_uid; /* that the next worker drops to; 0: none */
 };
 
 struct puppet_command {
@@ -47,6 +48,15 @@ struct puppet_command {
 extern const struct puppet_command puppet_instance_commands[];
 extern const struct puppet_command puppet_process_commands[];
 extern const struct puppet_command puppet_numbers_commands[];
+extern const struct puppet_command puppet_fork_commands[];
+extern const struct puppet_command puppet_thread_commands[];
+
+/* Does one command, or all that come on stdin. */
+void puppet_obey(struct puppet *p, char *line);
+void puppet_obey_all(struct puppet *p);
+/* For a child that stays: gives up the test's pipes, and dies of itself when the test forgets it. */
+void puppet_settle(void);
+_Noreturn void puppet_stay(void);
 
 /* The answers. format may be empty. */
 void puppet_ok(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -67,10 +68,23 @@ static void do_unlisten(struct puppet *p, char **words)
 	puppet_ok("%s", "");
 }
 
+/* As daemons did before close_range(): every number that there could be. */
+static int close_each(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return -1;
+	for (rlim_t fd = 3; fd < limit.rlim_cur; fd++)
+		close((int)fd);
+	return 0;
+}
+
 static void do_closeall(struct puppet *p, char **words)
 {
-	(void)words;
-	if (close_range(3, ~0u, 0) < 0) {
+	bool brute = words[0] && strcmp(words[0], "brute") == 0;
+
+	if ((brute ? close_each() : close_range(3, ~0u, 0)) < 0) {
 		puppet_refuse("close_range: %s", strerror(errno));
 		return;
 	}

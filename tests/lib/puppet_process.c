@@ -19,7 +19,7 @@
 
 #define CHILD_LIFE_S 300
 
-static void settle(void)
+void puppet_settle(void)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
@@ -30,7 +30,7 @@ static void settle(void)
 	alarm(CHILD_LIFE_S);
 }
 
-static _Noreturn void stay(void)
+void puppet_stay(void)
 {
 	for (;;)
 		pause();
@@ -72,9 +72,9 @@ static pid_t fork_and_hear(struct puppet *p, void (*act)(struct puppet *p, int p
 static void child_pauses(struct puppet *p, int pipe_fd)
 {
 	(void)p;
-	settle();
+	puppet_settle();
 	tell(pipe_fd, "there");
-	stay();
+	puppet_stay();
 }
 
 static void do_fork(struct puppet *p, char **words)
@@ -99,15 +99,17 @@ static void child_registers(struct puppet *p, int pipe_fd)
 	char line[16];
 	int r;
 
-	settle();
+	puppet_settle();
 	o.runtime_dir = p->dir[0] ? p->dir : NULL;
+	if (p->worker_uid > 0 && setresuid(p->worker_uid, p->worker_uid, p->worker_uid) < 0)
+		_exit(4);
 	r = onebeat_open(&ob, &o);
 	if (r == 0)
 		r = onebeat_register(ob, &spec, &inst);
 	snprintf(line, sizeof(line), "%d", r);
 	tell(pipe_fd, line);
 	if (r == 0)
-		stay();
+		puppet_stay();
 }
 
 static void do_forkworker(struct puppet *p, char **words)
@@ -120,7 +122,7 @@ static void do_forkworker(struct puppet *p, char **words)
 		puppet_refuse("nothing has been registered");
 		return;
 	}
-	(void)words;
+	p->worker_uid = (uid_t)strtoul(puppet_option(words, "uid", "0"), NULL, 0);
 	pid = fork_and_hear(p, child_registers, line, sizeof(line));
 	r = (int)strtol(line, NULL, 10);
 	if (pid < 0 || !line[0]) {

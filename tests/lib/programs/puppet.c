@@ -11,10 +11,16 @@
  *   wait NAME STATE MS    set NAME UP|DOWN    tick NAME    deregister NAME
  *   attend    fd -> fd=N    close
  *   listen PORT -> port=N    unlisten
- *   fork, forkworker -> pid=N of a child that stays    forkcall -> each call's code in a child
+ *   fork, forkworker [uid=N] -> pid=N of a child that stays    forkcall -> each call's code in a child
  *   daemonise -> pid=N, said by the grandchild that goes on    exec PATH ARGS
- *   closeall    reuse -> fd=N    foreign -> bytes=N lost=N    sockets -> count=N
- *   pid -> pid=N    crash    exit N
+ *   forkmany N -> count=N of children that stay    forkby fork|_Fork|clone -> pid=N of a child that stays
+ *   vfork PATH ARGS -> pid=N of what runs there
+ *   closeall [brute]    reuse -> fd=N    foreign -> bytes=N lost=N    sockets -> count=N
+ *   pid -> pid=N    crash    exit N    end _exit|quick_exit|abort|segv|thread
+ *   thread COMMAND ...    another thread does it while the first waits
+ *   leavemain    the first thread ends, another goes on with the commands
+ *   publish N    threads that update the last one for ever: weight and md.v are always the same number
+ *   setuid UID    touch MIB    core    a crash leaves a core file from here on
  *
  * Values may have %XX for a byte. Input is read unbuffered, because several processes may go on with it.
  */
@@ -119,9 +125,8 @@ const char *puppet_option(char **words, const char *key, const char *fallback)
 }
 
 static const struct puppet_command *const tables[] = {
-	puppet_instance_commands,
-	puppet_process_commands,
-	puppet_numbers_commands,
+	puppet_instance_commands, puppet_process_commands, puppet_numbers_commands,
+	puppet_fork_commands,     puppet_thread_commands,
 };
 
 static const struct puppet_command *find_command(const char *name)
@@ -135,7 +140,7 @@ static const struct puppet_command *find_command(const char *name)
 	return NULL;
 }
 
-static void obey(struct puppet *p, char *line)
+void puppet_obey(struct puppet *p, char *line)
 {
 	const struct puppet_command *command;
 	char *words[WORDS_MAX + 1] = { NULL };
@@ -154,13 +159,19 @@ static void obey(struct puppet *p, char *line)
 		command->run(p, words + 1);
 }
 
-int main(void)
+void puppet_obey_all(struct puppet *p)
 {
 	static char line[LINE_MAX_BYTES];
+
+	while (fgets(line, sizeof(line), stdin))
+		puppet_obey(p, line);
+}
+
+int main(void)
+{
 	static struct puppet puppet = { .lease = -1 };
 
 	setvbuf(stdin, NULL, _IONBF, 0);
-	while (fgets(line, sizeof(line), stdin))
-		obey(&puppet, line);
+	puppet_obey_all(&puppet);
 	return 0;
 }
