@@ -393,6 +393,8 @@ int adopt_all(struct watcher *w)
 		if (w->domains[d])
 			look_at_all(w, w->domains[d]);
 	}
+	lease_count(w);
+	grant_count(w);
 	atomic_store_explicit(&w->counts.adopted, a.n_slots, memory_order_relaxed);
 	if (a.n_slots > 0)
 		log_info("adopt", "instances=%u leases=%u open=%u", w->instances.n_used,

@@ -121,7 +121,7 @@ struct slot *grant_waiting(struct lease *lease, enum onebeat_class class)
 	return find_slot(lease, SLOT_GRANTED, class);
 }
 
-static void count_slots(struct watcher *w)
+void grant_count(struct watcher *w)
 {
 	uint32_t n = 0;
 
@@ -141,7 +141,7 @@ struct slot *grant_slot(struct lease *lease, enum onebeat_class class)
 			return NULL;
 		grant_link(lease, slot);
 	}
-	count_slots(lease->watcher);
+	grant_count(lease->watcher);
 	hold_journal(lease->watcher, slot);
 	return slot;
 }
@@ -157,6 +157,14 @@ void grant_ahead(struct lease *lease)
 		handshake_send_grant(lease, slot, 0);
 }
 
+/* Nobody writes it any more: free for the next one. */
+void grant_release(struct watcher *w, struct slot *slot)
+{
+	journal_drop_slot(w->journal, slot->domain->index, slot->index);
+	domain_release(slot);
+	grant_count(w);
+}
+
 /* Frees what no hold and no DELETE needs; a slot that a DELETE still needs only forgets its lease. */
 static void reclaim_slot(struct watcher *w, struct slot *slot)
 {
@@ -166,8 +174,7 @@ static void reclaim_slot(struct watcher *w, struct slot *slot)
 		return;
 	}
 	hold_forgive(w, slot);
-	journal_drop_slot(w->journal, slot->domain->index, slot->index);
-	domain_release(slot);
+	grant_release(w, slot);
 }
 
 void grant_reclaim(struct lease *lease)

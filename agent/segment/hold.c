@@ -256,8 +256,7 @@ static void settle_slot(struct watcher *w, struct slot *slot)
 		return;
 	}
 	grant_unlink(slot);
-	journal_drop_slot(w->journal, slot->domain->index, slot->index);
-	domain_release(slot);
+	grant_release(w, slot);
 	if (lease)
 		lease_settle(lease);
 }

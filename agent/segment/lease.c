@@ -103,7 +103,7 @@ int lease_watch(struct lease *lease)
 			&lease->watch);
 }
 
-static void count_open(struct watcher *w)
+void lease_count(struct watcher *w)
 {
 	atomic_store_explicit(&w->counts.leases, w->n_open, memory_order_relaxed);
 }
@@ -128,7 +128,7 @@ static void accept_one(struct watcher *w, int fd)
 		return;
 	}
 	w->n_open++;
-	count_open(w);
+	lease_count(w);
 }
 
 /* Level-triggered epoll would spin on a connection that cannot be accepted: look away for a moment. */
@@ -202,7 +202,7 @@ static void close_socket(struct lease *lease)
 	close(lease->fd);
 	lease->fd = -1;
 	w->n_open--;
-	count_open(w);
+	lease_count(w);
 }
 
 static void lease_delete(struct lease *lease)

@@ -138,6 +138,8 @@ int lease_listen(struct watcher *w, int fd);
 struct lease *lease_new(struct watcher *w, int fd, const struct identity *identity, int pidfd,
 			uint32_t index);
 int lease_watch(struct lease *lease);
+/* Shows how many are open. */
+void lease_count(struct watcher *w);
 void lease_journal(struct lease *lease);
 void lease_events(void *ctx, uint32_t events);
 /* Its socket has ended: decides between life and death. */
@@ -176,6 +178,10 @@ struct slot *grant_waiting(struct lease *lease, enum onebeat_class class);
 void grant_ahead(struct lease *lease);
 /* A lease's slots that no hold keeps are free: its process is dead. */
 void grant_reclaim(struct lease *lease);
+/* The slot is free: no lease, no instance, and its writer is dead. */
+void grant_release(struct watcher *w, struct slot *slot);
+/* Shows how many slots are in use. */
+void grant_count(struct watcher *w);
 void grant_unlink(struct slot *slot);
 void grant_link(struct lease *lease, struct slot *slot);
 /* Spare slots of this process's earlier leases become this lease's. */

@@ -132,3 +132,16 @@ def test_log_has_one_line_an_event_and_none_a_beat(host):
     assert not [line for line in lines if "beat" in line.split(" event=")[1].split()[0]]
     states = [re.search(r"state=(\w+)", line).group(1) for line in lines if "event=instance " in line]
     assert states in (["registering", "up"], ["up"])  # a quick registry is up before the watcher has looked
+
+
+def test_status_counts_leases_and_slots_that_are_in_use_now(host):
+    """Also those that a second agent has adopted, and no more those that have come back."""
+    puppet = host.puppet()
+    puppet.register("a", service="orders", ip="10.0.0.1", port=8080)
+    puppet.do("wait a UP 10000")
+    until(lambda: host.status()["slots"] == 2, "its slot and the one granted ahead")
+    host.agent.kill_agent()
+    assert (host.status()["leases"], host.status()["slots"]) == (1, 2)
+    puppet.kill()
+    until(lambda: host.status()["leases"] == 0, "the lease has ended")
+    until(lambda: host.status()["slots"] == 0, "its slots are free")
