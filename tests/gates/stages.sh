@@ -175,8 +175,12 @@ stage_tidy() { # clang-tidy
 	refuse_each tidy tidy_alone
 }
 
+built_with_crash_points() {
+	CC=clang built build-clang all -DCMAKE_BUILD_TYPE=Release -DONEBEAT_CRASH_POINTS=ON
+}
+
 stage_clang() { # everything with clang, optimised, crash points compiled in; unit tests
-	CC=clang built build-clang all -DCMAKE_BUILD_TYPE=Release -DONEBEAT_CRASH_POINTS=ON || return
+	built_with_crash_points || return
 	tests/gates/units build-clang
 }
 

@@ -35,7 +35,7 @@ def until(true, what, seconds=10.0, step=0.01):
         if answer:
             return answer
         if time.monotonic() > deadline:
-            raise AssertionError(f"not so within {seconds} s: {what}")
+            raise AssertionError(f"not so within {seconds} s: {what() if callable(what) else what}")
         time.sleep(step)
 
 
@@ -211,8 +211,8 @@ class PuppetError(Exception):
 class Puppet(Program):
     """A process that uses libonebeat as it is told (tests/lib/programs/puppet.c)."""
 
-    def __init__(self, folder, runtime_dir, argv0=None):
-        env = dict(os.environ, ONEBEAT_RUNTIME_DIR=str(runtime_dir))
+    def __init__(self, folder, runtime_dir, argv0=None, env=None):
+        env = dict(os.environ, ONEBEAT_RUNTIME_DIR=str(runtime_dir), **(env or {}))
         super().__init__([argv0 or BIN / "tests" / "puppet"], pathlib.Path(folder) / "puppet.log", env,
                          first_line=False, stdin=subprocess.PIPE)
 

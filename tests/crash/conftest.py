@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every line of the table is a test. They mostly wait, so several run at a time, each in a process."""
+
+import concurrent.futures
+import os
+import pathlib
+import shutil
+import tempfile
+
+import pytest
+
+import kill
+import table
+
+TABLE = pathlib.Path(os.environ.get("ONEBEAT_CRASH_TABLE", pathlib.Path(__file__).parent / "table"))
+WORKERS = 3 * len(os.sched_getaffinity(0))
+
+
+ROWS = table.read(TABLE)
+
+
+def pytest_generate_tests(metafunc):
+    if "story" in metafunc.fixturenames:
+        metafunc.parametrize("story", sorted({row.story for row in ROWS}))
+    if "row" in metafunc.fixturenames:
+        metafunc.parametrize("row", ROWS, ids=[f"{row.point}-{row.story}-{row.nth}" for row in ROWS])
+
+
+@pytest.fixture(scope="session")
+def runs(request):
+    """Futures of all that was chosen: by story, by line."""
+    params = [item.callspec.params for item in request.session.items if "runs" in item.fixturenames]
+    rows = [p["row"] for p in params if "row" in p]
+    stories = {row.story for row in rows} | {p["story"] for p in params if "story" in p}
+    top = pathlib.Path(tempfile.mkdtemp(prefix="onebeat-crash-"))
+    with concurrent.futures.ProcessPoolExecutor(WORKERS) as pool:
+        futures = {s: pool.submit(kill.undisturbed, s, top / s) for s in sorted(stories)}
+        concurrent.futures.wait(futures.values())
+        at_rest = {s: f.exception() or f.result() for s, f in futures.items()}
+        for row in rows:
+            futures[row] = pool.submit(kill.carry_out, row, top / str(row.number), at_rest[row.story])
+        yield futures
+        for future in futures.values():
+            future.cancel()
+    shutil.rmtree(top)
