@@ -28,6 +28,7 @@
 #include "control/events.h"
 #include "control/server.h"
 #include "http/sender.h"
+#include "segment/guard.h"
 #include "segment/journal.h"
 #include "segment/status_line.h"
 #include "segment/watcher.h"
@@ -173,8 +174,10 @@ static int make_server(struct agent *a, uint64_t started_ms)
 
 static int make_all(struct agent *a)
 {
-	int r = dom2beat_init(&a->map);
+	int r = guard_install();
 
+	if (r == 0)
+		r = dom2beat_init(&a->map);
 	if (r == 0)
 		r = beat_queue_init(&a->to_sender);
 	if (r == 0)

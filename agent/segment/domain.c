@@ -17,6 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
+
 static uint32_t class_end(const struct domain *d, enum onebeat_class class)
 {
 	return class == ONEBEAT_CLASS_SMALL ? d->memory.n_small : memory_n_slots(&d->memory);
@@ -200,4 +202,16 @@ void domain_release(struct slot *slot)
 struct onebeat_status_line *slot_line(const struct slot *slot)
 {
 	return memory_line(&slot->domain->memory, slot->index);
+}
+
+void domain_report_lost(struct domain *d)
+{
+	uint32_t n_lost = memory_n_lost(&d->memory);
+
+	if (n_lost == d->n_lost)
+		return;
+	log_error("segment.lost",
+		  "uid=%u pages=%u next=\"its instances stay as they are, and it grants no slot\"",
+		  d->uid, n_lost);
+	d->n_lost = n_lost;
 }

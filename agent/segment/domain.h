@@ -61,6 +61,7 @@ struct domain {
 	uint32_t *last;                        /* pub value seen last, packed for the sweep */
 	uint32_t n_high;                       /* slots at or above were never granted */
 	uint32_t n_used;                       /* not FREE */
+	uint32_t n_lost;                       /* pages whose loss was reported */
 	uint32_t free[ONEBEAT_N_CLASSES];      /* chain of freed slots */
 	uint32_t untouched[ONEBEAT_N_CLASSES]; /* first never granted one */
 };
@@ -80,6 +81,9 @@ int domain_regrant(struct slot *slot);
 int domain_take(struct domain *d, uint32_t slot, enum slot_state state, uint32_t generation);
 /* FREE again: no process can write it any more, or none ever could. */
 void domain_release(struct slot *slot);
+
+/* Logs that pages were lost since the last time. */
+void domain_report_lost(struct domain *d);
 
 struct onebeat_status_line *slot_line(const struct slot *slot);
 

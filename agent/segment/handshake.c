@@ -141,7 +141,9 @@ static void refuse_grant(struct lease *lease, uint32_t cookie)
 	char text[128];
 
 	snprintf(text, sizeof(text), "the agent grants no slot to uid %u: %s", lease->identity.uid,
-		 errno == ENOSPC ? "all are in use" : strerror(errno));
+		 errno == ENOSPC ? "all are in use"
+		 : errno == EIO  ? "its segment has lost memory"
+				 : strerror(errno));
 	send_refused(lease, ONEBEAT_REASON_FULL, cookie, text);
 }
 

@@ -25,6 +25,7 @@
 #include <sys/random.h>
 
 #include "base/cleanup.h"
+#include "segment/guard.h"
 #include "segment/sealed.h"
 #include "segment/status_line.h"
 
@@ -74,6 +75,10 @@ static int attach(struct memory *m)
 		r = sealed_map(m->status_fd, m->status_size, &status);
 	m->data = data;
 	m->status = status;
+	if (r == 0)
+		r = guard_add(m->data, m->data_size);
+	if (r == 0)
+		r = guard_add(m->status, m->status_size);
 	if (r == 0)
 		r = pages_init(&m->data_pages, m->data_fd, m->data_size);
 	if (r == 0)
@@ -200,6 +205,8 @@ void memory_deinit(struct memory *m)
 	pages_deinit(&m->data_pages);
 	pages_deinit(&m->status_pages);
 	free(m->slots);
+	guard_remove(m->data);
+	guard_remove(m->status);
 	if (m->data)
 		munmap(m->data, m->data_size);
 	if (m->status)
@@ -208,6 +215,11 @@ void memory_deinit(struct memory *m)
 	close_fdp(&m->status_fd);
 	close_fdp(&m->status_ro_fd);
 	*m = (struct memory)MEMORY_NULL;
+}
+
+uint32_t memory_n_lost(const struct memory *m)
+{
+	return guard_n_lost(m->data) + guard_n_lost(m->status);
 }
 
 static uint32_t pub_offset(uint32_t slot)
@@ -314,6 +326,9 @@ static void give_parts(struct memory *m, uint32_t slot, int n)
 int memory_slot_adopt(struct memory *m, uint32_t slot)
 {
 	assert(slot < memory_n_slots(m) && !m->slots[slot].open);
+	/* What we read may no longer be what the client writes. */
+	if (memory_n_lost(m) > 0)
+		return -EIO;
 	for (int i = 0; i < N_PARTS; i++) {
 		struct part part = part_of(m, slot, i);
 		int r = pages_take(part.pages, part.offset, part.size);

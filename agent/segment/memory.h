@@ -76,8 +76,11 @@ struct onebeat_status_line *memory_line(const struct memory *m, uint32_t slot);
 onebeat_word *memory_l1(const struct memory *m);
 onebeat_word *memory_l0(const struct memory *m);
 
+/* Pages of the mappings that were lost (guard.h): what clients write there is not seen. */
+uint32_t memory_n_lost(const struct memory *m);
+
 /* Makes a slot's pages resident, both blocks zero, pub 0, its line for this generation. -ENOSPC,
- * -ENOMEM: refused grant, and nothing is kept. */
+ * -ENOMEM; -EIO when pages were lost: refused grant, and nothing is kept. */
 int memory_slot_open(struct memory *m, uint32_t slot, uint32_t generation);
 /* After memory_adopt(): the slot is in use and stays as it is. 0; -ENOSPC, -ENOMEM as above, for pages
  * that somebody punched out meanwhile. */

@@ -24,6 +24,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "segment/guard.h"
+
 #define BITS 32u
 
 _Static_assert(sizeof(off_t) == 8, "a file of all domains passes 2 GiB");
@@ -103,6 +105,11 @@ static int map(struct sparse *s)
 	p = mmap(NULL, s->size, PROT_READ | PROT_WRITE, MAP_SHARED, s->fd, s->start);
 	if (p == MAP_FAILED)
 		return -errno;
+	r = guard_add(p, s->size);
+	if (r < 0) {
+		munmap(p, s->size);
+		return r;
+	}
 	s->base = p;
 	return 0;
 }
@@ -122,6 +129,7 @@ int sparse_map(struct sparse *s, int fd, off_t start, uint64_t size)
 
 void sparse_unmap(struct sparse *s)
 {
+	guard_remove(s->base);
 	if (s->base)
 		munmap(s->base, s->size);
 	free(s->present);
@@ -147,6 +155,8 @@ int sparse_reserve(struct sparse *s, uint64_t offset, uint64_t size)
 	uint64_t end = end_of(s, offset, size);
 	int r;
 
+	if (guard_n_lost(s->base) > 0)
+		return -EIO; /* it would be written where no successor reads */
 	while (first < end && is_present(s, first))
 		first++;
 	if (first == end)

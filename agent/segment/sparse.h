@@ -27,7 +27,7 @@ struct sparse {
 int sparse_map(struct sparse *s, int fd, off_t start, uint64_t size);
 void sparse_unmap(struct sparse *s);
 
-/* Makes the bytes fit to be touched. 0, or -ENOSPC and the like. Any thread. */
+/* Makes the bytes fit to be touched. 0, or -ENOSPC and the like; -EIO when pages were lost. Any thread. */
 int sparse_reserve(struct sparse *s, uint64_t offset, uint64_t size);
 /* Copies the bytes without touching a page that is not there: those are zeros. False when there are none
  * but such, or they cannot be read. Any thread. */

@@ -69,8 +69,10 @@ static void sweep(struct watcher *w, uint64_t now_ms)
 	for (uint32_t i = 0; i < JOURNAL_DOMAINS_MAX; i++) {
 		struct domain *d = w->domains[i];
 
-		if (d)
-			(void)drain_sweep(&d->memory, d->last, d->n_high, look_at, d);
+		if (!d)
+			continue;
+		(void)drain_sweep(&d->memory, d->last, d->n_high, look_at, d);
+		domain_report_lost(d);
 	}
 }
 
