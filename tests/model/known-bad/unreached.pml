@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A statement that no run comes to.
+ *
+ * bad: MORE expect: !(over)
+ * reach: END expect: !(ended)
+ */
+
+byte n;
+bool over, ended;
+
+active proctype counter()
+{
+	do
+	:: n < 5 ->
+		n++
+#ifdef BAD_MORE
+		n = n + 5
+#endif
+	:: else -> break
+	od;
+	skip;
+	d_step { over = n > 5; ended = n == 5 }
+	if
+	:: n > 5 -> ended = false
+	:: else -> skip
+	fi;
+	assert(!(over));
+#ifdef REACH_END
+	assert(!(ended));
+#endif
+	skip
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The variant ends at another assertion than it says.
+ *
+ * bad: MORE expect: !(over)
+ * reach: END expect: !(ended)
+ */
+
+byte n;
+bool over, ended;
+
+active proctype counter()
+{
+	do
+	:: n < 5 ->
+		n++
+#ifdef BAD_MORE
+		assert(n < 3)
+#endif
+	:: else -> break
+	od;
+	skip;
+	d_step { over = n > 5; ended = n == 5 }
+	assert(!(over));
+#ifdef REACH_END
+	assert(!(ended));
+#endif
+	skip
+}
