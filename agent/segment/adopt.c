@@ -105,6 +105,7 @@ static void identity_from(const struct journal_lease *rec, struct identity *id)
 		.start_ticks = rec->start_ticks,
 		.exe_dev = rec->exe_dev,
 		.exe_ino = rec->exe_ino,
+		.netns = rec->netns,
 	};
 	memcpy(id->program, rec->program, sizeof(id->program));
 	id->program[sizeof(id->program) - 1] = '\0';
@@ -146,11 +147,10 @@ static void adopt_lease(struct adoption *a, uint32_t index, const struct journal
 	}
 	lease->domain = domain;
 	lease->flags = rec->flags;
-	lease->in_our_netns = rec->in_our_netns == 1;
 	lease->state = fd >= 0 ? LEASE_OPEN : LEASE_WATCHED;
 	lease->welcomed = rec->state != LEASE_HOLDING;
 	if (fd >= 0)
-		a->w->n_open++;
+		lease_opened(lease);
 	lease_journal(lease);
 }
 

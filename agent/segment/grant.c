@@ -199,7 +199,8 @@ void grant_inherit(struct lease *lease)
 		struct lease *old = w->leases.items[i];
 
 		if (!old || old == lease || old->state != LEASE_WATCHED ||
-		    !lease_same_process(old, lease) || old->domain != lease->domain)
+		    !identity_same(&old->identity, &lease->identity) ||
+		    old->domain != lease->domain)
 			continue;
 		for (struct slot *s = old->slots; s; s = next) {
 			next = s->lease_next;

@@ -128,12 +128,9 @@ void hold_forgive(struct watcher *w, struct slot *slot)
 /* The address for a client that gave none: what it has already, else the host's. NULL with why. */
 static const char *choose_ip(struct watcher *w, struct slot *slot, char why[DECODE_WHY_MAX])
 {
-	const struct listen_view *view;
-
 	if (slot->instance && !slot->gave_ip)
 		return slot->instance->key->ip;
-	view = slot->lease ? lease_view(slot->lease) : NULL;
-	if (view && !listen_view_is_ours(view)) {
+	if (slot->lease && lease_is_elsewhere(slot->lease)) {
 		snprintf(
 			why, DECODE_WHY_MAX,
 			"ip is left out, but the process is in another network namespace than the agent: "
@@ -188,7 +185,12 @@ static bool left_behind(const struct slot *h, const struct slot *slot)
 
 	return old && now && old != now &&
 	       (old->state == LEASE_WATCHED || old->state == LEASE_ENDED) &&
-	       lease_same_process(old, now);
+	       identity_same(&old->identity, &now->identity);
+}
+
+static bool descends(const struct lease *child, const struct lease *ancestor)
+{
+	return child && ancestor && identity_descends(&child->identity, &ancestor->identity);
 }
 
 /* May this slot join the instance beside those who hold it? False with why. */
@@ -212,8 +214,7 @@ static bool may_join(const struct instance *inst, const struct slot *slot,
 				 h->descriptor->ephemeral ? "true" : "false");
 			return false;
 		}
-		if (h->domain->uid != slot->domain->uid &&
-		    !(pid_of(h) && identity_descends(pid_of(slot), pid_of(h)))) {
+		if (h->domain->uid != slot->domain->uid && !descends(slot->lease, h->lease)) {
 			snprintf(why, DECODE_WHY_MAX, "uid %u may not join an instance of uid %u",
 				 slot->domain->uid, h->domain->uid);
 			return false;

@@ -16,7 +16,12 @@
  * the accept queue.
  *
  * A peer in a pid namespace that we do not see has pid 0: SO_PEERPIDFD still serves, /proc does
- * not.
+ * not. Two leases of one process are then known by their pidfds' inode (pidfs, Linux 6.9), which is
+ * given once; where it is to be had it also decides between processes that share number and start
+ * time, of which the kernel tells hundredths of a second.
+ *
+ * The network namespace is that of the socket (SO_NETNS_COOKIE, Linux 5.14), because the accepted
+ * end is made in the namespace of the one that connects. It needs no /proc either.
  */
 #include "segment/identity.h"
 
@@ -26,6 +31,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -35,9 +41,26 @@
 #define SO_PEERPIDFD 77
 #endif
 
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71
+#endif
+
+#define PIDFS_MAGIC 0x50494446
 #define ANCESTORS_MAX 64
 
-static bool peer_pidfd_works; /* set once, before any thread */
+/* Set once, before any thread. */
+static bool peer_pidfd_works;
+static bool births_work;
+static uint64_t our_netns_cookie; /* 0: unknown */
+
+/* 0: the kernel does not tell. */
+static uint64_t get_netns_cookie(int sock)
+{
+	uint64_t cookie = 0;
+	socklen_t n = sizeof(cookie);
+
+	return getsockopt(sock, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &n) < 0 ? 0 : cookie;
+}
 
 static int get_peer_pidfd(int sock)
 {
@@ -50,17 +73,21 @@ static int get_peer_pidfd(int sock)
 /* Anything but a pidfd sends us the old way, which is right everywhere. */
 bool identity_probe(bool force_pidfd_open)
 {
+	struct statfs fs;
 	int pair[2];
 	int pidfd;
 
 	peer_pidfd_works = false;
-	if (force_pidfd_open || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+	births_work = false;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return false;
-	pidfd = get_peer_pidfd(pair[0]);
+	our_netns_cookie = get_netns_cookie(pair[0]);
+	pidfd = force_pidfd_open ? -ENOPROTOOPT : get_peer_pidfd(pair[0]);
 	close(pair[0]);
 	close(pair[1]);
 	if (pidfd < 0)
 		return false;
+	births_work = fstatfs(pidfd, &fs) == 0 && fs.f_type == PIDFS_MAGIC;
 	close(pidfd);
 	peer_pidfd_works = true;
 	return true;
@@ -166,6 +193,37 @@ enum identity_life identity_same_program(const struct identity *id)
 	return dev == id->exe_dev && ino == id->exe_ino ? IDENTITY_ALIVE : IDENTITY_DEAD;
 }
 
+bool identity_shown(const struct identity *id)
+{
+	struct proc_stat stat;
+	CLEANUP(close_fdp) int dir = id->start_ticks != 0 ? open_same(id, &stat) : -ESRCH;
+
+	return dir >= 0;
+}
+
+uint64_t identity_birth(int pidfd)
+{
+	struct stat st;
+
+	return births_work && fstat(pidfd, &st) == 0 ? st.st_ino : 0;
+}
+
+bool identity_same(const struct identity *a, const struct identity *b)
+{
+	if (a->birth != 0 && b->birth != 0)
+		return a->birth == b->birth;
+	return a->pid == b->pid && a->start_ticks != 0 && a->start_ticks == b->start_ticks;
+}
+
+static enum identity_netns netns_of(int sock)
+{
+	uint64_t cookie = get_netns_cookie(sock);
+
+	if (cookie == 0 || our_netns_cookie == 0)
+		return IDENTITY_NETNS_UNKNOWN;
+	return cookie == our_netns_cookie ? IDENTITY_NETNS_OURS : IDENTITY_NETNS_OTHER;
+}
+
 static int read_credentials(int sock, struct identity *out)
 {
 	struct ucred peer;
@@ -179,6 +237,7 @@ static int read_credentials(int sock, struct identity *out)
 	out->pid = peer.pid;
 	out->uid = peer.uid;
 	out->gid = peer.gid;
+	out->netns = netns_of(sock);
 	return 0;
 }
 
@@ -211,6 +270,7 @@ int identity_of_peer(int sock, struct identity *out, int *pidfd)
 		return IDENTITY_GONE;
 	if (watch < 0)
 		return watch;
+	out->birth = identity_birth(watch);
 	r = describe(out, watch);
 	if (!peer_pidfd_works)
 		*pidfd = take_fd(&watch);
@@ -242,19 +302,26 @@ int identity_pidfd_of(pid_t pid, uint64_t start_ticks)
 	return -EACCES; /* /proc mounted with hidepid */
 }
 
-/* A parent is never younger than its child: a number that was used again breaks the chain. */
-bool identity_descends(pid_t pid, pid_t ancestor)
+/*
+ * A parent is never younger than its child: a number that was used again breaks the chain. Both ends
+ * must be the processes that they were.
+ */
+bool identity_descends(const struct identity *child, const struct identity *ancestor)
 {
 	uint64_t child_start = UINT64_MAX;
+	pid_t pid = child->pid;
 
+	if (child->start_ticks == 0 || ancestor->start_ticks == 0)
+		return false;
 	for (int i = 0; i <= ANCESTORS_MAX && pid > 0; i++) {
 		CLEANUP(close_fdp) int dir = proc_open(pid);
 		struct proc_stat stat;
 
-		if (dir < 0 || proc_read_stat(dir, &stat) < 0 || stat.start_ticks > child_start)
+		if (dir < 0 || proc_read_stat(dir, &stat) < 0 || stat.start_ticks > child_start ||
+		    (i == 0 && stat.start_ticks != child->start_ticks))
 			return false;
-		if (i > 0 && pid == ancestor)
-			return true;
+		if (i > 0 && pid == ancestor->pid)
+			return stat.start_ticks == ancestor->start_ticks;
 		child_start = stat.start_ticks;
 		pid = stat.ppid;
 	}

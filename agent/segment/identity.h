@@ -6,6 +6,13 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* Values are in the journal. */
+enum identity_netns {
+	IDENTITY_NETNS_UNKNOWN = 0,
+	IDENTITY_NETNS_OURS = 1,
+	IDENTITY_NETNS_OTHER = 2
+};
+
 /* Who is at the other end of a lease: from the kernel alone. */
 struct identity {
 	pid_t pid; /* in our pid namespace; 0: not visible from here */
@@ -13,9 +20,11 @@ struct identity {
 	gid_t gid;
 	uint64_t cookie;      /* SO_COOKIE of our end */
 	uint64_t start_ticks; /* 0: unknown */
+	uint64_t birth;       /* inode of its pidfd, which no other process ever has; 0: unknown */
 	uint64_t exe_dev;     /* 0, 0: unreadable */
 	uint64_t exe_ino;
 	char program[16]; /* comm; "" when unreadable */
+	uint32_t netns;   /* enum identity_netns, at connect */
 };
 
 enum identity_life {
@@ -61,7 +70,13 @@ bool identity_refresh(struct identity *id);
  * unreadable.
  */
 enum identity_life identity_same_program(const struct identity *id);
-/* Is ancestor among pid's ancestors (at most 64 steps)? */
-bool identity_descends(pid_t pid, pid_t ancestor);
+/* Does /proc show that very process under its number? False also when nobody knows. */
+bool identity_shown(const struct identity *id);
+/* What makes a pidfd's process one of its own; 0 before Linux 6.9. */
+uint64_t identity_birth(int pidfd);
+/* Are both the same process, not only the same number? False when nobody knows. */
+bool identity_same(const struct identity *a, const struct identity *b);
+/* Is ancestor, still alive as the process it was, among child's ancestors (at most 64 steps)? */
+bool identity_descends(const struct identity *child, const struct identity *ancestor);
 
 #endif

@@ -29,9 +29,9 @@ struct journal_lease {
 	int32_t pid;
 	uint32_t uid;
 	uint32_t gid;
-	uint32_t flags;        /* of HELLO */
-	uint32_t state;        /* the lease table's */
-	uint32_t in_our_netns; /* 1: in the network namespace of the agent */
+	uint32_t flags; /* of HELLO */
+	uint32_t state; /* the lease table's */
+	uint32_t netns; /* enum identity_netns */
 	char program[16];
 };
 

@@ -9,7 +9,10 @@
  * entries decide nothing: a zombie passes both.
  *
  * A lease that ended because its process became another program by exec() is an orphan after a grace, unless
- * the HELLO declared it.
+ * the HELLO declared it. What is asked of the process itself is in lease_process.c.
+ *
+ * The ended socket of a process that we have no number for is kept, here and by the keeper: a successor can ask
+ * nothing else for that process's pidfd.
  *
  * Order matters at the end of a socket: out of epoll, then the keeper drops its duplicate, then we close.
  * Watcher thread only.
@@ -28,19 +31,6 @@
 
 #define ACCEPT_BURST 64
 #define ACCEPT_PAUSE_MS 100u
-#define MIND_MS 500u
-
-static void note_due(struct watcher *w, uint64_t due_ms)
-{
-	if (due_ms < w->lease_due_ms)
-		w->lease_due_ms = due_ms;
-}
-
-bool lease_same_process(const struct lease *a, const struct lease *b)
-{
-	return a->identity.pid == b->identity.pid && a->identity.start_ticks != 0 &&
-	       a->identity.start_ticks == b->identity.start_ticks;
-}
 
 const char *lease_label(const struct lease *lease, char buf[64])
 {
@@ -61,7 +51,7 @@ void lease_journal(struct lease *lease)
 		.uid = id->uid,
 		.gid = id->gid,
 		.flags = lease->flags,
-		.in_our_netns = lease->in_our_netns,
+		.netns = id->netns,
 		.state = lease->state == LEASE_OPEN && !lease->welcomed ? LEASE_HOLDING
 									: lease->state,
 	};
@@ -103,6 +93,12 @@ int lease_watch(struct lease *lease)
 			&lease->watch);
 }
 
+void lease_opened(struct lease *lease)
+{
+	lease->open = true;
+	lease->watcher->n_open++;
+}
+
 void lease_count(struct watcher *w)
 {
 	atomic_store_explicit(&w->counts.leases, w->n_open, memory_order_relaxed);
@@ -127,7 +123,7 @@ static void accept_one(struct watcher *w, int fd)
 			close(pidfd);
 		return;
 	}
-	w->n_open++;
+	lease_opened(lease);
 	lease_count(w);
 }
 
@@ -186,6 +182,18 @@ void lease_events(void *ctx, uint32_t events)
 		lease_ended(lease);
 }
 
+/* Nothing comes from it any more. */
+static void end_socket(struct lease *lease)
+{
+	struct watcher *w = lease->watcher;
+
+	loop_remove(&w->loop, &lease->watch, lease->fd);
+	if (lease->open)
+		w->n_open--;
+	lease->open = false;
+	lease_count(w);
+}
+
 static void close_socket(struct lease *lease)
 {
 	struct watcher *w = lease->watcher;
@@ -196,13 +204,11 @@ static void close_socket(struct lease *lease)
 
 	if (lease->fd < 0)
 		return;
-	loop_remove(&w->loop, &lease->watch, lease->fd);
+	end_socket(lease);
 	if (lease->state != LEASE_NEW)
 		(void)channel_send(w->link, &drop, -1); /* a keeper that is gone holds nothing */
 	close(lease->fd);
 	lease->fd = -1;
-	w->n_open--;
-	lease_count(w);
 }
 
 static void lease_delete(struct lease *lease)
@@ -229,88 +235,6 @@ void lease_settle(struct lease *lease)
 	    lease->state == LEASE_HOLDING)
 		return;
 	lease_delete(lease);
-}
-
-/* The registering process has died while others hold its socket: what hung on itself alone goes. */
-static void owner_died(struct lease *lease)
-{
-	struct slot *next;
-
-	for (struct slot *s = lease->slots; s; s = next) {
-		next = s->lease_next;
-		if (s->state == SLOT_LIVE && s->policy == ONEBEAT_OWNER)
-			hold_drop(lease->watcher, s);
-	}
-}
-
-static void on_process(void *ctx, uint32_t events)
-{
-	struct lease *lease = ctx;
-
-	(void)events;
-	loop_remove(&lease->watcher->loop, &lease->pid_watch, lease->pidfd);
-	if (lease->state == LEASE_OPEN)
-		owner_died(lease);
-	else
-		lease_died(lease);
-}
-
-/* The pidfd taken at accept, or asked for at this moment. 0; -ESRCH when dead; another negative errno when nobody knows. */
-static int take_pidfd(struct lease *lease)
-{
-	int fd;
-
-	if (lease->pidfd >= 0)
-		return 0;
-	fd = lease->fd >= 0 ? identity_peer_pidfd(lease->fd) : -ENOPROTOOPT;
-	if (fd == -ENOPROTOOPT || fd == -EMFILE)
-		fd = identity_pidfd_of(lease->identity.pid, lease->identity.start_ticks);
-	if (fd < 0)
-		return fd;
-	lease->pidfd = fd;
-	return 0;
-}
-
-static int lease_watch_process(struct lease *lease)
-{
-	int r;
-
-	if (lease->pid_watch != LOOP_NO_WATCH)
-		return 0;
-	r = take_pidfd(lease);
-	return r < 0 ? r
-		     : loop_add(&lease->watcher->loop, lease->pidfd, EPOLLIN, on_process, lease,
-				&lease->pid_watch);
-}
-
-/* Only "no such process" is death; when the kernel could not tell us, it is asked again. */
-bool lease_mind_process(struct lease *lease)
-{
-	struct watcher *w = lease->watcher;
-	int r = lease_watch_process(lease);
-	char label[64];
-
-	lease->mind_due_ms = CLOCK_NEVER;
-	if (r == -ESRCH)
-		return false;
-	if (r < 0) {
-		log_warning("lease.unwatched", "%s error=%s next=\"asked again in %u ms\"",
-			    lease_label(lease, label), LOG_Q(strerror(-r)), MIND_MS);
-		lease->mind_due_ms = clock_now_ms() + MIND_MS;
-		note_due(w, lease->mind_due_ms);
-	}
-	return true;
-}
-
-void lease_watch_owner(struct lease *lease)
-{
-	for (const struct slot *s = lease->slots; s; s = s->lease_next) {
-		if (s->state != SLOT_LIVE || s->policy != ONEBEAT_OWNER)
-			continue;
-		if (!lease_mind_process(lease))
-			owner_died(lease);
-		return;
-	}
 }
 
 /* Tools are to see how it is held now. */
@@ -356,16 +280,6 @@ void lease_died(struct lease *lease)
 	w->gate_due_ms = 0;
 }
 
-/* An exec() that HELLO did not declare: what runs there now never asked to be registered. */
-void lease_check_program(struct lease *lease)
-{
-	if ((lease->flags & ONEBEAT_HELLO_ACROSS_EXEC) ||
-	    identity_same_program(&lease->identity) != IDENTITY_DEAD)
-		return;
-	lease->exec_due_ms = clock_now_ms() + lease->watcher->options.exec_grace_ms;
-	note_due(lease->watcher, lease->exec_due_ms);
-}
-
 /* It lives on without its socket. */
 static void watch_on(struct lease *lease)
 {
@@ -373,7 +287,9 @@ static void watch_on(struct lease *lease)
 
 	lease->state = LEASE_WATCHED;
 	lease_journal(lease);
-	close_socket(lease);
+	end_socket(lease);
+	if (lease_findable(lease))
+		close_socket(lease);
 	if (!lease_mind_process(lease)) {
 		lease_died(lease);
 		return;
@@ -394,78 +310,9 @@ void lease_ended(struct lease *lease)
 		lease_delete(lease);
 		return;
 	}
-	r = take_pidfd(lease);
+	r = lease_take_pidfd(lease);
 	if (r == -ESRCH || (r == 0 && identity_life(lease->pidfd) == IDENTITY_DEAD))
 		lease_died(lease);
 	else
 		watch_on(lease);
-}
-
-/* Another program runs in that process: it never asked to be registered. */
-static void orphan(struct lease *lease)
-{
-	char label[64];
-	struct slot *next;
-
-	lease->exec_due_ms = CLOCK_NEVER;
-	log_info("lease.exec", "%s next=\"another program runs there: deregistered\"",
-		 lease_label(lease, label));
-	lease->busy = true;
-	for (struct slot *s = lease->slots; s; s = next) {
-		next = s->lease_next;
-		if (s->state == SLOT_LIVE || s->state == SLOT_LOST)
-			hold_drop(lease->watcher, s);
-	}
-	lease->busy = false;
-	lease_settle(lease);
-}
-
-static void mind_again(struct lease *lease)
-{
-	if (lease_mind_process(lease))
-		return;
-	if (lease->state == LEASE_OPEN)
-		owner_died(lease);
-	else
-		lease_died(lease);
-}
-
-void lease_round(struct watcher *w, uint64_t now_ms)
-{
-	w->lease_due_ms = CLOCK_NEVER;
-	for (uint32_t i = 0; i < w->leases.n_items; i++) {
-		struct lease *lease = w->leases.items[i];
-
-		if (lease && lease->exec_due_ms <= now_ms)
-			orphan(lease);
-		lease = w->leases.items[i];
-		if (lease && lease->mind_due_ms <= now_ms)
-			mind_again(lease);
-		lease = w->leases.items[i];
-		if (!lease)
-			continue;
-		note_due(w, lease->exec_due_ms);
-		note_due(w, lease->mind_due_ms);
-	}
-}
-
-/*
- * A process that is gone shows us its network namespace no more. When it was ours, we know it all the same, and
- * the journal tells a successor.
- */
-struct listen_view *lease_view(struct lease *lease)
-{
-	struct watcher *w = lease->watcher;
-
-	if (lease->view)
-		return lease->view;
-	lease->view = listen_view_get(w->views, lease->identity.pid);
-	if (!lease->view && lease->in_our_netns)
-		lease->view = listen_view_get(w->views, getpid());
-	if (lease->view && listen_view_is_ours(lease->view) && !lease->in_our_netns) {
-		lease->in_our_netns = true;
-		if (lease->state != LEASE_NEW)
-			lease_journal(lease);
-	}
-	return lease->view;
 }

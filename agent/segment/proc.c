@@ -6,12 +6,16 @@
  * descriptor is bound to the process and not to its number. When the process is gone, reading
  * through it fails, even if a new one has the number. A zombie still has its stat and comm, but no
  * exe and no namespaces.
+ *
+ * /proc may be that of another pid namespace than ours (a container that did not mount its own): the
+ * numbers that we are given then stand for other processes there. "self" tells, and is always right.
  */
 #include "segment/proc.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -21,12 +25,26 @@
 #define STAT_MAX 1024 /* 52 numbers and a name of 16 bytes */
 #define SKIP_4 " %*s %*s %*s %*s"
 
+/* Does /proc number processes as our namespace does? */
+static bool is_ours(void)
+{
+	char self[16], number[16];
+	ssize_t n = readlink("/proc/self", self, sizeof(self) - 1);
+
+	snprintf(number, sizeof(number), "%d", (int)getpid());
+	return n > 0 && strncmp(self, number, (size_t)n) == 0 && number[n] == '\0';
+}
+
 int proc_open(pid_t pid)
 {
-	char path[32];
+	char path[32] = "/proc/self";
 	int fd;
 
-	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
+	if (pid != getpid()) {
+		if (!is_ours())
+			return -EXDEV;
+		snprintf(path, sizeof(path), "/proc/%d", (int)pid);
+	}
 	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
 }

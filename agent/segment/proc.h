@@ -13,7 +13,7 @@ struct proc_stat {
 
 /*
  * Opens /proc/PID (O_PATH): the descriptor, or a negative errno (-ENOENT: no such process, or not
- * for us to see).
+ * for us to see; -EXDEV: /proc has another pid namespace's numbers).
  */
 int proc_open(pid_t pid);
 /* Reads a small file of that process as text. Its length, or a negative errno. */

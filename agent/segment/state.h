@@ -3,8 +3,8 @@
 #define SEGMENT_STATE_H
 
 /*
- * The watcher's state, shared by the files of this folder that make up its thread: lease.c, handshake.c,
- * grant.c, hold.c, instance.c, gate.c, adopt.c and watcher.c. Nobody else includes this.
+ * The watcher's state, shared by the files of this folder that make up its thread: lease.c, lease_process.c,
+ * handshake.c, grant.c, hold.c, instance.c, gate.c, adopt.c and watcher.c. Nobody else includes this.
  */
 
 #include "base/calls.h"
@@ -34,6 +34,7 @@ struct lease {
 	uint32_t index;
 	uint8_t state;
 	bool busy; /* somebody walks its slots: not to be freed under them */
+	bool open; /* its socket can still speak: counted in n_open */
 	bool said_goodbye;
 	bool welcomed;  /* its HELLO was answered; in the journal: LEASE_HOLDING until then */
 	uint32_t flags; /* of HELLO */
@@ -41,7 +42,6 @@ struct lease {
 	int pidfd; /* -1: not taken */
 	uint64_t watch;
 	uint64_t pid_watch;
-	bool in_our_netns;
 	uint64_t mind_due_ms; /* its process could not be watched: tried again then; CLOCK_NEVER */
 	uint64_t exec_due_ms; /* runs another program since its socket ended: orphan then; CLOCK_NEVER */
 	struct identity identity;
@@ -132,12 +132,13 @@ static inline void *numbered_get(const struct numbered *t, uint32_t number)
 	return number < t->n_items ? t->items[number] : NULL;
 }
 
-/* lease.c: accept, end and death of leases */
+/* lease.c and lease_process.c: accept, end and death of leases */
 int lease_listen(struct watcher *w, int fd);
 /* index: UINT32_MAX for any; an adopted one keeps its own, because its slots name it. */
 struct lease *lease_new(struct watcher *w, int fd, const struct identity *identity, int pidfd,
 			uint32_t index);
 int lease_watch(struct lease *lease);
+void lease_opened(struct lease *lease);
 /* Shows how many are open. */
 void lease_count(struct watcher *w);
 void lease_journal(struct lease *lease);
@@ -149,7 +150,10 @@ void lease_died(struct lease *lease);
 /* Watches the process too. False: it is dead. */
 bool lease_mind_process(struct lease *lease);
 void lease_check_program(struct lease *lease);
-bool lease_same_process(const struct lease *a, const struct lease *b);
+/* Can a successor find its process by what the journal says? */
+bool lease_findable(const struct lease *lease);
+/* The pidfd taken at accept, or asked for at this moment. 0; -ESRCH when dead; another negative errno when nobody knows. */
+int lease_take_pidfd(struct lease *lease);
 /* Watches the process too if a hold hangs on it alone. */
 void lease_watch_owner(struct lease *lease);
 /* Frees a lease that nothing refers to any more. */
@@ -158,6 +162,8 @@ void lease_settle(struct lease *lease);
 void lease_round(struct watcher *w, uint64_t now_ms);
 void lease_resume_accept(struct watcher *w);
 struct listen_view *lease_view(struct lease *lease);
+/* Is it known to be in another network namespace than ours? */
+bool lease_is_elsewhere(struct lease *lease);
 const char *lease_label(const struct lease *lease, char buf[64]);
 
 /* handshake.c: messages of leases */

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures of the stories: a host with nothing on it, and one with registry and agent running."""
 
+import os
 import pathlib
+import shutil
+import tempfile
 
 import pytest
 
@@ -32,3 +35,18 @@ def host(empty_host):
     empty_host.start_registry()
     empty_host.start_agent()
     return empty_host
+
+
+@pytest.fixture
+def open_host():
+    """As host, in a folder that every uid can reach."""
+    folder = tempfile.mkdtemp(prefix="onebeat-")
+    os.chmod(folder, 0o755)
+    open_host = host_module.Host(folder)
+    try:
+        open_host.start_registry()
+        open_host.start_agent()
+        yield open_host
+    finally:
+        open_host.stop()
+        shutil.rmtree(folder)

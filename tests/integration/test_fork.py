@@ -167,10 +167,10 @@ def test_child_of_a_threaded_process_whatever_its_threads_do(host):
     until(lambda: len(host.instance("orders")["holders"]) == 2, "the worker holds it too")
     os.kill(worker, signal.SIGKILL)
     until(lambda: len(host.instance("orders")["holders"]) == 1, "and is gone")
+    until(lambda: len(host.registry.registers("%40%40orders&")) > 20, "the registry has been told many times")
     puppet.kill()
     gone(host)
     posts = host.registry.registers("%40%40orders&")
-    assert len(posts) > 20
     for post in posts:
         asked = dict(urllib.parse.parse_qsl(post.target.split("?", 1)[1]))
         assert float(asked["weight"]) == int(json.loads(asked["metadata"])["v"]), post.target
@@ -321,7 +321,8 @@ def test_declared_exec_into_a_program_that_closes_everything_is_watched(empty_ho
     script = "import os, time; os.closerange(3, 4096); time.sleep(300)"
     process = empty_host.run(["--service", "orders", "--port", "8080", "--ip", "10.0.0.1", "--no-listen-check"],
                              ["/usr/bin/python3", "-c", script])
-    until(lambda: (i := empty_host.instance("orders")) and i["holders"][0]["state"] == "watched", "watched")
+    until(lambda: (i := empty_host.instance("orders")) and [h["state"] for h in i["holders"]] == ["watched"],
+          "its process speaks for it")
     witness = registered(empty_host, service="witness")
     witness.send("exec /bin/sleep 60")
     gone(empty_host, "witness")

@@ -71,14 +71,18 @@ def children_of(pid):
 
 
 class Program:
-    """A program that says on stdout, in one line, that it is up."""
+    """A program that says on stdout, in one line, that it is up; within: namespaces to start it in."""
 
-    def __init__(self, argv, log, env=None, first_line=True, stdin=None):
+    def __init__(self, argv, log, env=None, first_line=True, stdin=None, within=None):
         self.log = pathlib.Path(log)
+        argv = [*within.enter, *argv] if within else argv
         with open(self.log, "ab") as err:
             self.process = subprocess.Popen([str(a) for a in argv], stdin=stdin or subprocess.DEVNULL,
                                             stdout=subprocess.PIPE, stderr=err, env=env)
+        self.within = within
         self.pid = self.process.pid
+        for _ in range(within.depth if within else 0):  # what stays in between
+            self.pid = until(lambda: children_of(self.pid), "entered")[0]
         self.first_line = self.read_line(10, f"{argv[0]} says that it is up") if first_line else ""
 
     def read_line(self, seconds, what):
@@ -99,7 +103,8 @@ class Program:
 
     def kill(self, number=signal.SIGKILL):
         if self.process.poll() is None:
-            self.process.send_signal(number)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
     def wait(self, seconds=15):
         return self.process.wait(seconds)
@@ -107,12 +112,12 @@ class Program:
     def stop(self):
         """Ends it if it is still there; returns its exit status."""
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGCONT)
-            self.process.terminate()
+            self.kill(signal.SIGCONT)
+            self.kill(signal.SIGTERM)
             try:
                 self.process.wait(15)
             except subprocess.TimeoutExpired:
-                self.process.kill()
+                self.kill()
                 self.process.wait(5)
         for pipe in (self.process.stdout, self.process.stdin):
             if pipe:
@@ -165,12 +170,12 @@ class Registry(Program):
 
 
 class Onebeatd(Program):
-    def __init__(self, folder, urls, runtime_dir=None, options=(), env=None):
+    def __init__(self, folder, urls, runtime_dir=None, options=(), env=None, within=None):
         self.runtime_dir = pathlib.Path(runtime_dir or pathlib.Path(folder) / "run")
         argv = [BIN / "onebeatd", "--runtime-dir", self.runtime_dir, *options]
         for url in urls:
             argv += ["--registry", url]
-        super().__init__(argv, pathlib.Path(folder) / "onebeatd.log", env)
+        super().__init__(argv, pathlib.Path(folder) / "onebeatd.log", env, within=within)
 
     def ctl(self, *words, check=True):
         done = subprocess.run([BIN / "onebeatctl", "--runtime-dir", self.runtime_dir, *words],
@@ -191,7 +196,10 @@ class Onebeatd(Program):
 
     def agent_pid(self):
         done = self.ctl("ping", "-o", "json", check=False)
-        return json.loads(done.stdout.splitlines()[0])["pid"] if done.returncode == 0 else None
+        if done.returncode != 0:
+            return None
+        # In a pid namespace it knows another number of itself than we do.
+        return children_of(self.pid)[0] if self.within else json.loads(done.stdout.splitlines()[0])["pid"]
 
     def kill_agent(self):
         """SIGKILLs the agent; returns the pid of the next one once it answers."""
@@ -211,10 +219,10 @@ class PuppetError(Exception):
 class Puppet(Program):
     """A process that uses libonebeat as it is told (tests/lib/programs/puppet.c)."""
 
-    def __init__(self, folder, runtime_dir, argv0=None, env=None):
+    def __init__(self, folder, runtime_dir, argv=(BIN / "tests" / "puppet",), env=None, within=None):
         env = dict(os.environ, ONEBEAT_RUNTIME_DIR=str(runtime_dir), **(env or {}))
-        super().__init__([argv0 or BIN / "tests" / "puppet"], pathlib.Path(folder) / "puppet.log", env,
-                         first_line=False, stdin=subprocess.PIPE)
+        super().__init__(argv, pathlib.Path(folder) / "puppet.log", env, first_line=False, stdin=subprocess.PIPE,
+                         within=within)
 
     def send(self, command):
         self.process.stdin.write(command.encode() + b"\n")
@@ -272,9 +280,9 @@ class Host:
         self.agent = self.keep(Onebeatd(self.folder, urls or [self.registry.address], **kwargs))
         return self.agent
 
-    def puppet(self, opened=True):
+    def puppet(self, opened=True, **kwargs):
         runtime_dir = self.agent.runtime_dir if self.agent else self.folder / "run"
-        puppet = self.keep(Puppet(self.folder, runtime_dir))
+        puppet = self.keep(Puppet(self.folder, runtime_dir, **kwargs))
         if opened:
             puppet.do("open")
         return puppet

@@ -10,6 +10,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -105,6 +107,13 @@ static int accept_peer(struct peer *p)
 	p->sock = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 	cr_assert(p->sock >= 0);
 	return identity_of_peer(p->sock, &p->id, &p->pidfd);
+}
+
+static bool accept_would_wait(void)
+{
+	struct pollfd p = { .fd = listener, .events = POLLIN };
+
+	return poll(&p, 1, 10) == 0;
 }
 
 static void tell(const struct peer *p, char what)
@@ -327,61 +336,79 @@ Test(identity, does_not_describe_another_process)
 	cr_assert(other.start_ticks > 1);
 }
 
-/*
- * Starts a chain of n processes below this one; tells the pid of the last, which lives until
- * killed.
- */
-static pid_t start_chain(int n, pid_t *first)
+/* Births decide where both are known, whatever the numbers say; never known is never the same. */
+Test(identity, tells_processes_apart_that_share_a_number)
 {
-	int pipe_fds[2];
-	pid_t last;
+	const struct identity a = { .pid = 7, .start_ticks = 9, .birth = 100 };
+	struct identity b = a;
 
-	cr_assert_eq(pipe(pipe_fds), 0);
-	*first = fork();
-	if (*first == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		while (--n > 0) {
-			pid_t pid = fork();
+	cr_assert(identity_same(&a, &b));
+	b.birth = 101;
+	cr_assert_eq(identity_same(&a, &b), false, "the number was used again within a tick");
+	b = (struct identity){ .pid = 0, .birth = 100 };
+	cr_assert(identity_same(&a, &b), "it has no number here");
+	b = (struct identity){ .pid = 7, .start_ticks = 9 };
+	cr_assert(identity_same(&a, &b), "before Linux 6.9");
+	b.start_ticks = 10;
+	cr_assert_eq(identity_same(&a, &b), false);
+	b = (struct identity){ .pid = 0 };
+	cr_assert_eq(identity_same(&b, &b), false);
+}
 
-			if (pid > 0) {
-				waitpid(pid, NULL, 0);
-				_exit(0);
-			}
-			prctl(PR_SET_PDEATHSIG, SIGKILL);
-		}
-		last = getpid();
-		if (write(pipe_fds[1], &last, sizeof(last)) != (ssize_t)sizeof(last))
-			_exit(9);
+Test(identity, birth_is_the_process)
+{
+	struct peer p, q;
+	int late;
+
+	if (!identity_probe(false))
+		cr_skip_test("no SO_PEERPIDFD");
+	start_peer(&p);
+	cr_assert_eq(accept_peer(&p), 0);
+	start_peer(&q);
+	cr_assert_eq(accept_peer(&q), 0);
+	if (p.id.birth == 0)
+		cr_skip_test("pidfds have no inodes of their own before Linux 6.9");
+	cr_assert_neq(p.id.birth, q.id.birth);
+	late = identity_pidfd_of(p.pid, p.id.start_ticks);
+	cr_assert_eq(identity_birth(late), p.id.birth, "however the pidfd was got");
+	close(late);
+	reap(&p);
+	late = identity_peer_pidfd(p.sock);
+	if (late >= 0)
+		cr_assert_eq(identity_birth(late), p.id.birth, "also after its death");
+	reap(&q);
+}
+
+/* A child in a network namespace of its own connects. */
+Test(identity, knows_the_network_namespace_from_the_socket)
+{
+	struct peer p = { .pidfd = -1 };
+
+	identity_probe(false);
+	start_peer(&p);
+	cr_assert_eq(accept_peer(&p), 0);
+	if (p.id.netns == IDENTITY_NETNS_UNKNOWN)
+		cr_skip_test("no SO_NETNS_COOKIE before Linux 5.14");
+	cr_assert_eq(p.id.netns, IDENTITY_NETNS_OURS);
+	reap(&p);
+	p = (struct peer){ .pidfd = -1 };
+	p.pid = fork();
+	if (p.pid == 0) {
+		if (unshare(CLONE_NEWNET) < 0)
+			_exit(1);
+		(void)connect_here();
 		pause();
 	}
-	cr_assert_eq(read(pipe_fds[0], &last, sizeof(last)), (ssize_t)sizeof(last));
-	return last;
-}
-
-Test(identity, knows_descent)
-{
-	pid_t first, last;
-
-	last = start_chain(5, &first);
-	cr_assert(identity_descends(last, first));
-	cr_assert(identity_descends(last, getpid()));
-	cr_assert(identity_descends(last, getppid()));
-	cr_assert_eq(identity_descends(last, last), false, "nobody is his own ancestor");
-	cr_assert_eq(identity_descends(first, last), false);
-	cr_assert_eq(identity_descends(getpid(), last), false);
-	cr_assert_eq(identity_descends(last, 0), false);
-	cr_assert_eq(identity_descends(-1, first), false);
-	kill(first, SIGKILL);
-}
-
-Test(identity, gives_up_on_long_chains)
-{
-	pid_t first, last;
-
-	last = start_chain(63, &first);
-	cr_assert(identity_descends(last, getpid()), "63 steps");
-	kill(first, SIGKILL);
-	last = start_chain(70, &first);
-	cr_assert_eq(identity_descends(last, getpid()), false, "70 steps");
-	kill(first, SIGKILL);
+	while (accept_would_wait()) {
+		if (waitpid(p.pid, NULL, WNOHANG) == p.pid)
+			cr_skip_test("no network namespace to be had");
+	}
+	(void)accept_peer(&p);
+	cr_assert_eq(p.id.netns, IDENTITY_NETNS_OTHER);
+	cr_assert(identity_shown(&p.id));
+	p.id.start_ticks++;
+	cr_assert_eq(identity_shown(&p.id), false, "another has the number");
+	reap(&p);
+	p.id.start_ticks--;
+	cr_assert_eq(identity_shown(&p.id), false);
 }
