@@ -13,13 +13,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "control/agent.h"
 #include "control/config.h"
+#include "keeper/child.h"
 #include "keeper/keeper.h"
+
+/* What an agent says by its exit status and what the keeper understands. */
+_Static_assert((int)AGENT_OTHER_VERSION == (int)CHILD_OTHER_VERSION, "one status");
+
+#define OWN_IMAGE "/proc/self/exe"
 
 enum {
 	EXIT_USAGE = 2
@@ -41,7 +50,9 @@ enum {
 	OPT_CHECK,
 	OPT_PRINT,
 	OPT_VERSION,
-	OPT_MANIFEST
+	OPT_MANIFEST,
+	OPT_UPGRADE_CHECK,
+	OPT_STATE
 };
 
 static const struct option long_options[] = {
@@ -54,7 +65,9 @@ static const struct option long_options[] = {
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, OPT_VERSION },
 	{ "agent-manifest", required_argument, NULL,
-	  OPT_MANIFEST }, /* the keeper's, in no help text */
+	  OPT_MANIFEST }, /* the keeper's, in no help text; so are the next two */
+	{ "upgrade-check", required_argument, NULL, OPT_UPGRADE_CHECK },
+	{ "keeper-state", required_argument, NULL, OPT_STATE },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -88,6 +101,8 @@ struct request {
 	enum mode mode;
 	const char *file;
 	int manifest_fd; /* -1: we are the keeper */
+	int state_fd;    /* -1: not executed by a keeper in its own place */
+	int check_fd;    /* -1: no keeper asks whether we could be */
 	struct setting *settings;
 	size_t n_settings;
 };
@@ -141,6 +156,12 @@ static int take_option(struct request *req, int option)
 	case OPT_MANIFEST:
 		req->manifest_fd = parse_fd(optarg);
 		return req->manifest_fd < 0 ? EXIT_USAGE : 0;
+	case OPT_UPGRADE_CHECK:
+		req->check_fd = parse_fd(optarg);
+		return req->check_fd < 0 ? EXIT_USAGE : 0;
+	case OPT_STATE:
+		req->state_fd = parse_fd(optarg);
+		return req->state_fd < 0 ? EXIT_USAGE : 0;
 	default:
 		return EXIT_USAGE; /* getopt has said why */
 	}
@@ -188,21 +209,90 @@ static int configure(struct config *cfg, const struct request *req)
 	return config_check(cfg, error) < 0 ? complain(error, EXIT_FAILURE) : 0;
 }
 
-static int run_keeper(const struct config *cfg, char **argv)
+/* The path that we were executed by, when it still leads to us: a link there may lead elsewhere tomorrow. */
+static bool installed_path(char program[PATH_MAX])
+{
+	/* NOLINTNEXTLINE(performance-no-int-to-ptr): that is how the kernel gives it */
+	const char *path = (const char *)getauxval(AT_EXECFN);
+	char folder[PATH_MAX] = "";
+	struct stat named, own;
+	int n;
+
+	if (!path || stat(path, &named) < 0 || stat(OWN_IMAGE, &own) < 0 ||
+	    named.st_dev != own.st_dev || named.st_ino != own.st_ino)
+		return false;
+	if (path[0] != '/' && !getcwd(folder, sizeof(folder)))
+		return false;
+	n = snprintf(program, PATH_MAX, "%s%s%s", folder, *folder ? "/" : "", path);
+	return n > 0 && n < PATH_MAX;
+}
+
+/* Where the installed program is, found before a package replaces it. 0 or a negative errno. */
+static int find_program(char program[PATH_MAX])
+{
+	static const char deleted[] = " (deleted)";
+	ssize_t n;
+
+	if (installed_path(program))
+		return 0;
+	n = readlink(OWN_IMAGE, program, PATH_MAX - 1);
+	if (n < 0)
+		return -errno;
+	program[n] = '\0';
+	if (n > (ssize_t)strlen(deleted) && access(program, F_OK) < 0 &&
+	    strcmp(program + n - strlen(deleted), deleted) == 0)
+		program[n - (ssize_t)strlen(deleted)] = '\0'; /* replaced already */
+	return 0;
+}
+
+static int run_keeper(const char *runtime_dir, const struct request *req, char **argv)
 {
 	char program[PATH_MAX];
-	ssize_t n = readlink("/proc/self/exe", program, sizeof(program) - 1);
-	struct keeper_options options = { .runtime_dir = cfg->runtime_dir,
+	struct keeper_options options = { .runtime_dir = runtime_dir,
 					  .program = program,
-					  .argv = argv };
+					  .own_image = OWN_IMAGE,
+					  .argv = argv,
+					  .state_fd = req->state_fd };
+	int r = find_program(program);
 
-	if (n < 0) {
-		fprintf(stderr, "onebeatd: cannot find its own program file: %s\n",
-			strerror(errno));
+	if (r < 0) {
+		fprintf(stderr, "onebeatd: cannot find its own program file: %s\n", strerror(-r));
 		return EXIT_FAILURE;
 	}
-	program[n] = '\0';
+	if (req->state_fd >= 0) {
+		argv[1] = argv[0]; /* the option is not for those that we start */
+		options.argv = argv + 1;
+	}
 	return keeper_run(&options);
+}
+
+/* The answer of probe.h. */
+static int answer_keeper(int fd)
+{
+	int r = keeper_check_state(fd);
+
+	if (r < 0)
+		return complain(
+			r == -EPROTO
+				? "version " ONEBEAT_VERSION
+				  " cannot take over from the running keeper's version: stop and start"
+				: "the running keeper's state cannot be read",
+			EXIT_FAILURE);
+	puts("onebeatd " ONEBEAT_VERSION);
+	return 0;
+}
+
+static int run_agent(const struct config *cfg, int manifest_fd)
+{
+	/* Also when we are the keeper's own image, whose file has another name. */
+	(void)prctl(PR_SET_NAME, "onebeatd");
+	/*
+	 * A terminal or a service manager signals all of us; what that means is for the keeper to
+	 * say.
+	 */
+	sigaction(SIGINT, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL);
+	sigaction(SIGTERM, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL);
+	return agent_run(cfg, manifest_fd);
 }
 
 static int run(const struct request *req, char **argv)
@@ -210,28 +300,29 @@ static int run(const struct request *req, char **argv)
 	CLEANUP(config_deinit) struct config cfg;
 	int status = configure(&cfg, req);
 
+	if (status == 0)
+		log_set_level(cfg.log_level);
+	if (req->state_fd >= 0)
+		return run_keeper(NULL, req,
+				  argv); /* there is no other keeper: nothing may stop it */
 	if (status != 0 || req->mode == MODE_PRINT)
 		return status;
+	if (req->check_fd >= 0)
+		return answer_keeper(req->check_fd);
 	if (req->mode == MODE_CHECK) {
 		puts("configuration ok");
 		return 0;
 	}
-	log_set_level(cfg.log_level);
-	if (req->manifest_fd < 0)
-		return run_keeper(&cfg, argv);
-	/*
-	 * A terminal or a service manager signals all of us; what that means is for the keeper to
-	 * say.
-	 */
-	sigaction(SIGINT, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL);
-	sigaction(SIGTERM, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL);
-	return agent_run(&cfg, req->manifest_fd);
+	return req->manifest_fd < 0 ? run_keeper(cfg.runtime_dir, req, argv)
+				    : run_agent(&cfg, req->manifest_fd);
 }
 
 int main(int argc, char **argv)
 {
 	CLEANUP(free_p) struct setting *settings = calloc((size_t)argc + 1, sizeof(*settings));
-	struct request req = { .manifest_fd = -1, .settings = settings };
+	struct request req = {
+		.manifest_fd = -1, .state_fd = -1, .check_fd = -1, .settings = settings
+	};
 	int status = settings && argc > 0 ? parse(&req, argc, argv) : EXIT_FAILURE;
 
 	sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL);

@@ -72,12 +72,36 @@ static struct call *take(struct calls *c)
 	return call;
 }
 
+void calls_post(struct calls *c, calls_fn fn, void *ctx)
+{
+	pthread_mutex_lock(&c->lock);
+	c->posted = fn;
+	c->posted_ctx = ctx;
+	(void)eventfd_write(c->event_fd, 1);
+	pthread_mutex_unlock(&c->lock);
+}
+
+static void run_posted(struct calls *c, void *owner)
+{
+	calls_fn fn;
+	void *ctx;
+
+	pthread_mutex_lock(&c->lock);
+	fn = c->posted;
+	ctx = c->posted_ctx;
+	c->posted = NULL;
+	pthread_mutex_unlock(&c->lock);
+	if (fn)
+		fn(owner, ctx);
+}
+
 void calls_run(struct calls *c, void *owner)
 {
 	struct call *call;
 	eventfd_t n;
 
 	(void)eventfd_read(c->event_fd, &n);
+	run_posted(c, owner);
 	while ((call = take(c))) {
 		call->fn(owner, call->ctx);
 		pthread_mutex_lock(&c->lock);

@@ -15,6 +15,8 @@ struct calls {
 	pthread_mutex_t lock;
 	pthread_cond_t done;
 	struct call *first;
+	calls_fn posted; /* NULL: nothing */
+	void *posted_ctx;
 	bool ended;
 };
 
@@ -23,6 +25,9 @@ void calls_deinit(struct calls *c);
 
 /* Any thread: runs fn(owner, ctx) in the owner's thread and returns then. False when the owner has ended. */
 bool calls_do(struct calls *c, calls_fn fn, void *ctx);
+
+/* Any thread: has fn run in the owner's thread some time; waits for nothing. Only the newest one is kept. */
+void calls_post(struct calls *c, calls_fn fn, void *ctx);
 
 /* The owner's thread. After calls_end() no call waits any more. */
 void calls_run(struct calls *c, void *owner);

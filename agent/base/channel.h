@@ -24,11 +24,22 @@ enum channel_kind {
 enum channel_type {
 	CHANNEL_HOLD = 1,  /* agent -> keeper: keep this descriptor under (kind, id); answered */
 	CHANNEL_DROP = 2,  /* agent -> keeper: close (kind, id); not answered */
-	CHANNEL_READY = 3, /* agent -> keeper: adopted, working */
+	CHANNEL_READY = 3, /* agent -> keeper: adopted, working; id: CHANNEL_CAN_... */
 	CHANNEL_LEFT = 4,  /* agent -> keeper: stop or leave is done, exit both with status id */
-	CHANNEL_HELD = 16, /* keeper -> agent: kind and id of the HOLD; status 0 or an errno */
-	CHANNEL_STOP = 17  /* keeper -> agent: finish, keep registrations */
+	CHANNEL_UPGRADE =
+		5, /* agent -> keeper: somebody who may wants it, and waits at this descriptor */
+	CHANNEL_ALIVE = 6,  /* agent -> keeper: id of the ASK, from the sender's thread */
+	CHANNEL_HELD = 16,  /* keeper -> agent: kind and id of the HOLD; status 0 or an errno */
+	CHANNEL_STOP = 17,  /* keeper -> agent: finish, keep registrations */
+	CHANNEL_YIELD = 18, /* keeper -> agent: as STOP, without LEFT: another agent follows */
+	CHANNEL_ASK = 19    /* keeper -> agent: is your work going on? */
 };
+
+/*
+ * What an agent can do, in its READY. One of an earlier release says 0 and would read over YIELD and ASK;
+ * both sides read over messages of a type that they do not know.
+ */
+#define CHANNEL_CAN_YIELD UINT64_C(1) /* and answers ASK */
 
 struct channel_msg {
 	uint16_t version;

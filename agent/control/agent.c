@@ -8,13 +8,14 @@
  * other shared state.
  *
  * End: stop or leave ends the watcher, which tells us the exit status; the keeper is told (CHANNEL_LEFT), and
- * nothing else is undone, because registrations are to stay or are gone already. When the keeper is gone we
+ * nothing else is undone, because registrations are to stay or are gone already, unless another agent is to follow us. When the keeper is gone we
  * leave as we are: its successor's agent adopts by the journal.
  */
 #include "control/agent.h"
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -24,6 +25,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/manifest.h"
+#include <onebeat/crashpoint.h>
 #include "control/address.h"
 #include "control/events.h"
 #include "control/server.h"
@@ -48,6 +50,7 @@ struct agent {
 	pthread_t server_thread;
 	bool sender_runs;
 	bool server_runs;
+	_Atomic uint64_t asked; /* the keeper's last question, answered by the sender's thread */
 	char ip[46];
 	char ip_error[CONFIG_ERROR_MAX];
 };
@@ -107,6 +110,34 @@ static int entry_fd(const struct agent *a, enum channel_kind kind)
 	return -1;
 }
 
+/* The link is the watcher's to read; any thread may send one message, which goes whole. */
+static int tell_keeper(const struct agent *a, enum channel_type type, uint64_t id)
+{
+	struct channel_msg msg = { .version = CHANNEL_VERSION, .type = (uint16_t)type, .id = id };
+
+	return channel_send(entry_fd(a, CHANNEL_LINK), &msg, -1);
+}
+
+static void say_alive(void *sender, void *ctx)
+{
+	struct agent *a = ctx;
+
+	(void)sender;
+	(void)tell_keeper(a, CHANNEL_ALIVE, atomic_load_explicit(&a->asked, memory_order_relaxed));
+}
+
+/*
+ * By way of the sender: the answer then says that both threads go round, which is what beats hang on. Tools may
+ * find the control thread busy; nobody's registration hangs on that.
+ */
+static void on_asked(void *ctx, uint64_t id)
+{
+	struct agent *a = ctx;
+
+	atomic_store_explicit(&a->asked, id, memory_order_relaxed);
+	calls_post(sender_calls(a->sender), say_alive, a);
+}
+
 static int make_watcher(struct agent *a)
 {
 	const struct config *cfg = a->cfg;
@@ -126,6 +157,8 @@ static int make_watcher(struct agent *a)
 		.entries = a->entries,
 		.event = on_event,
 		.event_ctx = a,
+		.asked = on_asked,
+		.asked_ctx = a,
 	};
 
 	if (address_choose(cfg, a->ip, a->ip_error) == 0)
@@ -159,6 +192,7 @@ static int make_server(struct agent *a, uint64_t started_ms)
 {
 	struct server_options o = {
 		.listen_fd = entry_fd(a, CHANNEL_CONTROL),
+		.keeper_fd = entry_fd(a, CHANNEL_LINK),
 		.watcher = a->watcher,
 		.sender = a->sender,
 		.map = &a->map,
@@ -207,16 +241,6 @@ static int start_threads(struct agent *a)
 	return 0;
 }
 
-/* The link is the watcher's; the messages of start and end are ours. */
-static int tell_keeper(const struct agent *a, enum channel_type type, int status)
-{
-	struct channel_msg msg = { .version = CHANNEL_VERSION,
-				   .type = (uint16_t)type,
-				   .id = (uint64_t)status };
-
-	return channel_send(entry_fd(a, CHANNEL_LINK), &msg, -1);
-}
-
 static void stop_threads(struct agent *a)
 {
 	if (a->server_runs) {
@@ -236,7 +260,7 @@ static int work(struct agent *a)
 	if (r == 0)
 		r = start_threads(a);
 	if (r == 0)
-		r = tell_keeper(a, CHANNEL_READY, 0);
+		r = tell_keeper(a, CHANNEL_READY, CHANNEL_CAN_YIELD);
 	if (r < 0) {
 		log_error("agent.start", "error=%s", LOG_Q(strerror(-r)));
 		_exit(1); /* threads may run already and wait for us; the keeper starts another */
@@ -245,7 +269,10 @@ static int work(struct agent *a)
 	if (r == -EPIPE)
 		_exit(1); /* no keeper: at once, before another agent begins to send */
 	stop_threads(a);
-	(void)tell_keeper(a, CHANNEL_LEFT, r < 0 ? 1 : r);
+	ONEBEAT_CRASH_POINT("agent.end");
+	if (r == WATCHER_YIELDS)
+		return 0; /* that is all: who follows is the keeper's affair */
+	(void)tell_keeper(a, CHANNEL_LEFT, r < 0 ? 1 : (uint64_t)r);
 	return r < 0 ? 1 : r;
 }
 
@@ -258,7 +285,7 @@ int agent_run(const struct config *cfg, int manifest_fd)
 	r = manifest_read(manifest_fd, &a.manifest, &a.entries);
 	if (r < 0) {
 		log_error("agent.manifest", "error=%s", LOG_Q(strerror(-r)));
-		return 1;
+		return r == -EPROTO ? AGENT_OTHER_VERSION : 1;
 	}
 	rcu_register_thread();
 	r = work(&a);

@@ -4,6 +4,9 @@
 
 #include "control/config.h"
 
+/* Exit status of an agent whose keeper is of a version that it does not understand. */
+#define AGENT_OTHER_VERSION 3
+
 /*
  * The agent process: adopts what the manifest names, runs watcher, sender and control threads, returns the exit
  * status. Called once, from main, in the process that the keeper has started.

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "base/calls.h"
+#include "base/channel.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/loop.h"
@@ -242,6 +243,24 @@ static void change(struct client *c, enum onebeat_control_verb verb)
 	(void)calls_do(watcher_calls(s->options.watcher), stop_watcher, NULL);
 }
 
+/* We shall not be there when it is done: the keeper answers, on the tool's connection. */
+static void upgrade(struct client *c)
+{
+	const struct channel_msg msg = { .version = CHANNEL_VERSION, .type = CHANNEL_UPGRADE };
+	int r;
+
+	if (!may_change(c)) {
+		client_say(c, say_error, "only root and the agent's own user may upgrade it");
+		return;
+	}
+	log_info("control", "verb=upgrade");
+	r = channel_send(c->server->options.keeper_fd, &msg, c->fd);
+	if (r < 0)
+		client_say(c, say_error, "the keeper could not be told");
+	else
+		client_close(c);
+}
+
 static void serve(struct client *c)
 {
 	const struct onebeat_control_request *r = &c->request;
@@ -270,6 +289,9 @@ static void serve(struct client *c)
 	case ONEBEAT_CONTROL_LEAVE:
 	case ONEBEAT_CONTROL_STOP:
 		change(c, (enum onebeat_control_verb)r->verb);
+		break;
+	case ONEBEAT_CONTROL_UPGRADE:
+		upgrade(c);
 		break;
 	default:
 		client_say(c, say_error, "the agent does not know this request");

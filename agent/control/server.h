@@ -14,6 +14,7 @@ struct server;
 
 struct server_options {
 	int listen_fd; /* control.sock, listening; the server's from server_new() on */
+	int keeper_fd; /* the channel: who asks for an upgrade is handed over there */
 	struct watcher *watcher;
 	struct sender *sender;
 	struct dom2beat *map;

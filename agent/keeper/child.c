@@ -41,6 +41,7 @@ static void end_link(struct child *c)
 void child_deinit(struct child *c)
 {
 	end_link(c);
+	close_fdp(&c->asks_fd);
 	holdings_deinit(&c->held);
 }
 
@@ -76,7 +77,9 @@ static pid_t spawn(struct child *c)
 	CLEANUP(free_p) struct manifest_entry *inherited = NULL;
 	CLEANUP(close_fdp) int ours = -1;
 	CLEANUP(close_fdp) int agents = -1;
-	struct spawn s = { .program = c->program, .argv = c->argv, .mask = &c->mask };
+	struct spawn s = { .program = c->use_own ? c->own_image : c->program,
+			   .argv = c->argv,
+			   .mask = &c->mask };
 	pid_t pid;
 	int r;
 
@@ -96,23 +99,42 @@ static pid_t spawn(struct child *c)
 	return pid;
 }
 
+/* From here on the program that we are: what is installed is missing, broken, or of another version. */
+static bool turn_to_own(struct child *c)
+{
+	if (!c->own_image || c->use_own)
+		return false;
+	c->use_own = true;
+	return true;
+}
+
+static void not_started(struct child *c, int error, uint64_t now_ms)
+{
+	const char *program = c->use_own ? c->own_image : c->program;
+	bool own = turn_to_own(c);
+	uint32_t delay_ms = own ? 0 : restart_failed(&c->restart);
+
+	c->start_failed = true;
+	c->start_due_ms = now_ms + delay_ms;
+	log_error("agent.unstartable", "program=%s error=%s next=\"%s in %u ms\"", LOG_Q(program),
+		  LOG_Q(strerror(error)), own ? "the keeper's own program" : "again", delay_ms);
+}
+
 void child_start(struct child *c)
 {
 	uint64_t now_ms = clock_now_ms();
 	pid_t pid = spawn(c);
 
 	if (pid < 0) {
-		uint32_t delay_ms = restart_failed(&c->restart);
-
-		c->start_due_ms = now_ms + delay_ms;
-		log_error("agent.unstartable", "program=%s error=%s next=\"again in %u ms\"",
-			  LOG_Q(c->program), LOG_Q(strerror(-pid)), delay_ms);
+		not_started(c, -pid, now_ms);
 		return;
 	}
 	ONEBEAT_CRASH_POINT("keeper.agent.started");
 	c->pid = pid;
 	c->started_ms = now_ms;
 	c->ready_ms = 0;
+	c->can = 0;
+	c->start_failed = false;
 	c->start_due_ms = CLOCK_NEVER;
 	log_info("agent.started", "pid=%d restarts=%u held=%u quarantine=%d", (int)pid,
 		 c->n_restarts, c->held.n_held, restart_quarantine(&c->restart));
@@ -148,9 +170,10 @@ static void answer_hold(struct child *c, const struct channel_msg *asked, uint16
 	answers_push(&c->answers, &msg);
 }
 
-static void on_ready(struct child *c)
+static void on_ready(struct child *c, uint64_t can)
 {
 	c->ready_ms = clock_now_ms();
+	c->can = can;
 	log_info("agent.ready", "pid=%d after_ms=%llu", (int)c->pid,
 		 (unsigned long long)(c->ready_ms - c->started_ms));
 }
@@ -171,7 +194,12 @@ static void on_message(struct child *c, const struct channel_msg *msg, int fd)
 		ONEBEAT_CRASH_POINT("keeper.drop.done");
 		break;
 	case CHANNEL_READY:
-		on_ready(c);
+		on_ready(c, msg->id);
+		break;
+	case CHANNEL_UPGRADE:
+		close_fdp(
+			&c->asks_fd); /* one at a time is looked at: the earlier one sees the end */
+		c->asks_fd = take_fd(&mine);
 		break;
 	case CHANNEL_LEFT:
 		c->left = true;
@@ -238,14 +266,29 @@ void child_talk(struct child *c)
 	send_answers(c);
 }
 
-void child_stop(struct child *c)
+static void order(struct child *c, enum channel_type type)
 {
-	const struct channel_msg msg = { .version = CHANNEL_VERSION, .type = CHANNEL_STOP };
+	const struct channel_msg msg = { .version = CHANNEL_VERSION, .type = (uint16_t)type };
 
 	if (c->link < 0 || answers_full(&c->answers))
 		return; /* it does not listen, and will be killed in the end */
 	answers_push(&c->answers, &msg);
 	send_answers(c);
+}
+
+void child_stop(struct child *c)
+{
+	order(c, CHANNEL_STOP);
+}
+
+void child_yield(struct child *c)
+{
+	c->yields = true;
+	if (c->can & CHANNEL_CAN_YIELD)
+		order(c, CHANNEL_YIELD);
+	else
+		kill(c->pid,
+		     SIGKILL); /* of an earlier release: it would say that it leaves for good */
 }
 
 static void log_death(const struct child *c, int how, uint64_t now_ms, const char *next)
@@ -268,13 +311,24 @@ static void read_rest(struct child *c)
 static void plan_restart(struct child *c, int how, uint64_t now_ms)
 {
 	uint32_t delay_ms = restart_died(&c->restart, c->started_ms, c->ready_ms, now_ms);
-	char next[80];
+	char next[120];
+	bool own = c->ready_ms == 0 && WIFEXITED(how) && WEXITSTATUS(how) == CHILD_OTHER_VERSION &&
+		   turn_to_own(c);
 
 	c->start_due_ms = now_ms + delay_ms;
 	c->n_restarts++;
-	snprintf(next, sizeof(next), "started again in %u ms%s", delay_ms,
-		 restart_quarantine(&c->restart) ? ", without the slot that it was adopting" : "");
+	snprintf(next, sizeof(next), "started again in %u ms%s%s", delay_ms,
+		 restart_quarantine(&c->restart) ? ", without the slot that it was adopting" : "",
+		 own ? ", from the keeper's own program" : "");
 	log_death(c, how, now_ms, next);
+}
+
+/* Its end was wanted. */
+static void make_room(struct child *c, int how, uint64_t now_ms)
+{
+	c->start_due_ms = now_ms;
+	if (WIFSIGNALED(how))
+		log_death(c, how, now_ms, "another follows at once");
 }
 
 void child_died(struct child *c, int how, bool last)
@@ -283,9 +337,13 @@ void child_died(struct child *c, int how, bool last)
 
 	read_rest(c);
 	now_ms = clock_now_ms(); /* it may only now be ready */
-	if (!last && !c->left)
+	if (!last && !c->left && c->yields)
+		make_room(c, how, now_ms);
+	else if (!last && !c->left)
 		plan_restart(c, how, now_ms);
 	else if (WIFSIGNALED(how))
 		log_death(c, how, now_ms, "the keeper ends too");
 	c->pid = 0;
+	c->ready_ms = 0;
+	c->yields = false;
 }

@@ -14,6 +14,8 @@
 /* The agent as the keeper sees it: a process, the channel to it, and what is held for it. */
 struct child {
 	const char *program;
+	const char *own_image; /* the program that the keeper itself is; NULL */
+	bool use_own;          /* start that one: the installed one did not do */
 	char *const *argv;
 	sigset_t mask;  /* signal mask it is started with */
 	int clients_fd; /* the caller's, inherited; so is control_fd */
@@ -28,14 +30,21 @@ struct child {
 	uint64_t ready_ms;     /* 0: not yet */
 	uint64_t start_due_ms; /* CLOCK_NEVER: there is one */
 	uint32_t n_restarts;
-	bool left; /* it has said that it leaves for good, with left_status */
+	uint64_t can;      /* CHANNEL_CAN_...: what it knows */
+	bool start_failed; /* the last start came to nothing */
+	bool yields;       /* its end is wanted, and another follows at once */
+	int asks_fd;       /* it brings somebody who asks for an upgrade; -1 */
+	bool left;         /* it has said that it leaves for good, with left_status */
 	int left_status;
 };
 
-#define CHILD_NULL                                                         \
-	{                                                                  \
-		.link = -1, .held = HOLDINGS_NULL, .restart = RESTART_NULL \
+#define CHILD_NULL                                                                        \
+	{                                                                                 \
+		.link = -1, .held = HOLDINGS_NULL, .restart = RESTART_NULL, .asks_fd = -1 \
 	}
+
+/* Exit status of an agent that does not understand its keeper's manifest: another release's program. */
+#define CHILD_OTHER_VERSION 3
 
 /* Closes the channel and all that is held. */
 void child_deinit(struct child *c);
@@ -48,6 +57,8 @@ short child_events(const struct child *c);
 void child_talk(struct child *c);
 /* Asks it to finish. */
 void child_stop(struct child *c);
+/* Asks it to make way for another, which is started as soon as it has ended. */
+void child_yield(struct child *c);
 /* It has died (how: from waitpid). last: it is not to be started again. */
 void child_died(struct child *c, int how, bool last);
 

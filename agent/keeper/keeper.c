@@ -14,11 +14,13 @@
  * Ends: SIGTERM and SIGINT stop the agent, which leaves the registrations in place; to leave for
  * good is the agent's own word (child.left). An agent that does not end in time is killed, and so
  * is one that has closed its channel and lives on, because nothing that it does could be kept. If
- * the keeper itself is killed, the agent sees the end of the channel and exits.
+ * the keeper itself is killed, the agent sees the end of the channel and exits. Or a keeper of the
+ * installed program takes our place and all that we have (upgrade.c).
  */
 #include "keeper/keeper.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -36,9 +38,13 @@
 #include "keeper/child.h"
 #include "keeper/notify.h"
 #include "keeper/runtime_dir.h"
+#include "keeper/state.h"
+#include "keeper/upgrade.h"
 
 struct keeper {
 	const struct keeper_options *options;
+	struct state_head state; /* what we have taken over, when we were executed by a keeper */
+	struct upgrade upgrade;
 	struct runtime_dir dir;
 	struct child child;
 	int signal_fd;
@@ -91,7 +97,10 @@ static void on_child(struct keeper *k)
 	if (c->left && !k->stopping) {
 		log_info("agent.left", "pid=%d status=%d", (int)c->pid, c->left_status);
 		k->stopping = true;
+		upgrade_abandon(&k->upgrade, "onebeatd was told to stop or leave meanwhile");
 	}
+	if (c->asks_fd >= 0 && !k->stopping)
+		upgrade_ask(&k->upgrade, take_fd(&c->asks_fd));
 	if (c->left || c->link < 0)
 		expect_end(k);
 }
@@ -106,11 +115,13 @@ static void on_sigchld(struct keeper *k)
 	int how;
 
 	while ((pid = waitpid(-1, &how, WNOHANG)) > 0) {
-		if (pid != k->child.pid)
+		if (upgrade_reap(&k->upgrade, pid, how) || pid != k->child.pid)
 			continue;
 		child_died(&k->child, how, k->stopping);
 		k->kill_due_ms = CLOCK_NEVER;
 		k->done = k->stopping || k->child.left;
+		if (!k->done)
+			upgrade_agent_died(&k->upgrade);
 	}
 }
 
@@ -121,6 +132,7 @@ static void on_stop(struct keeper *k, uint32_t signo)
 	log_info("keeper.stop", "signal=%u agent=%d", signo, (int)k->child.pid);
 	(void)notify_manager("STOPPING=1\n");
 	k->stopping = true;
+	upgrade_abandon(&k->upgrade, "onebeatd was told to stop meanwhile");
 	if (k->child.pid == 0) {
 		k->done = true;
 		return;
@@ -141,15 +153,25 @@ static void on_signals(struct keeper *k)
 	}
 }
 
+static uint64_t earliest(const struct keeper *k)
+{
+	const uint64_t dues[] = { k->child.start_due_ms, k->kill_due_ms,
+				  upgrade_due_ms(&k->upgrade) };
+	uint64_t due = CLOCK_NEVER;
+
+	for (size_t i = 0; i < sizeof(dues) / sizeof(dues[0]); i++)
+		due = dues[i] < due ? dues[i] : due;
+	return due;
+}
+
 static int turn(struct keeper *k)
 {
 	struct child *c = &k->child;
 	struct pollfd fds[2] = { { .fd = k->signal_fd, .events = POLLIN },
 				 { .fd = c->link, .events = child_events(c) } };
-	uint64_t due_ms = c->start_due_ms < k->kill_due_ms ? c->start_due_ms : k->kill_due_ms;
 	uint64_t now_ms;
 
-	if (poll(fds, 2, clock_wait_ms(clock_now_ms(), due_ms)) < 0)
+	if (poll(fds, 2, clock_wait_ms(clock_now_ms(), earliest(k))) < 0)
 		return errno == EINTR ? 0 : -errno;
 	if (fds[1].revents)
 		on_child(k);
@@ -160,6 +182,7 @@ static int turn(struct keeper *k)
 		kill_child(k);
 	if (!k->stopping && !c->left && now_ms >= c->start_due_ms)
 		child_start(c);
+	upgrade_turn(&k->upgrade, now_ms);
 	return 0;
 }
 
@@ -181,7 +204,7 @@ static void raise_limit(void)
 static int take_signals(struct keeper *k)
 {
 	const struct sigaction plain = { .sa_handler = SIG_DFL };
-	sigset_t ours;
+	sigset_t ours, before;
 
 	sigemptyset(&ours);
 	sigaddset(&ours, SIGTERM);
@@ -190,8 +213,11 @@ static int take_signals(struct keeper *k)
 	/* Ignored, as who started us may have left it, it would have children reap themselves. */
 	if (sigaction(SIGCHLD, &plain, NULL) < 0)
 		return -errno;
-	if (sigprocmask(SIG_BLOCK, &ours, &k->child.mask) < 0)
+	if (sigprocmask(SIG_BLOCK, &ours, &before) < 0)
 		return -errno;
+	if (k->options->state_fd <= 0)
+		k->child.mask =
+			before; /* else it was blocked by the one before us, who left the mask */
 	k->signal_fd = signalfd(-1, &ours, SFD_NONBLOCK | SFD_CLOEXEC);
 	return k->signal_fd < 0 ? -errno : 0;
 }
@@ -218,14 +244,100 @@ static bool take_folder(struct keeper *k)
 	return r == 0;
 }
 
+/* A descriptor of our predecessor's becomes ours. False when it is not open. */
+static bool take_over(struct keeper *k, const struct manifest_entry *e)
+{
+	if (fcntl(e->fd, F_SETFD, FD_CLOEXEC) < 0)
+		return false;
+	switch (e->kind) {
+	case STATE_LOCK:
+		k->dir.lock_fd = e->fd;
+		return true;
+	case STATE_FOLDER:
+		k->dir.dir_fd = e->fd;
+		return true;
+	case STATE_LINK:
+		k->child.link = e->fd;
+		return true;
+	case STATE_TOOL:
+		k->upgrade.tool_fd = e->fd;
+		return true;
+	case CHANNEL_CLIENTS:
+		k->dir.clients_fd = e->fd;
+		return true;
+	case CHANNEL_CONTROL:
+		k->dir.control_fd = e->fd;
+		return true;
+	default:
+		return holdings_put(&k->child.held, (enum channel_kind)e->kind, e->id, e->fd) == 0;
+	}
+}
+
+static void take_state(struct keeper *k)
+{
+	const struct state_head *s = &k->state;
+	struct child *c = &k->child;
+
+	k->dir.path = s->runtime_dir;
+	k->announced = true;
+	c->pid = s->agent_pid;
+	c->can = s->agent_can;
+	c->started_ms = s->started_ms;
+	c->ready_ms = s->ready_ms;
+	c->n_restarts = s->n_restarts;
+	c->restart.delay_ms = s->restart_delay_ms;
+	c->restart.n_early = s->restart_n_early;
+	c->start_due_ms = c->pid ? CLOCK_NEVER : clock_now_ms();
+	sigemptyset(&c->mask);
+	for (int i = 1; i <= 64; i++) {
+		if (s->mask >> (i - 1) & 1)
+			sigaddset(&c->mask, i);
+	}
+}
+
+/* Goes on where a keeper stopped that executed us. False when it has said why that cannot be. */
+static bool resume(struct keeper *k)
+{
+	CLEANUP(free_p) struct manifest_entry *entries = NULL;
+	uint32_t n_lost = 0;
+	int r = state_read(k->options->state_fd, &k->state, &entries);
+
+	if (r < 0) {
+		log_error("keeper.state", "error=%s", LOG_Q(strerror(-r)));
+		return false;
+	}
+	ONEBEAT_CRASH_POINT("keeper.resume.read");
+	for (uint32_t i = 0; i < k->state.n_entries; i++)
+		n_lost += !take_over(k, &entries[i]);
+	take_state(k);
+	ONEBEAT_CRASH_POINT("keeper.resume.taken");
+	log_info("keeper.resumed", "from=%s agent=%d held=%u lost=%u", LOG_Q(k->state.from_version),
+		 (int)k->child.pid, k->child.held.n_held, n_lost);
+	return true;
+}
+
+int keeper_check_state(int fd)
+{
+	CLEANUP(free_p) struct manifest_entry *entries = NULL;
+	struct state_head head;
+
+	return state_read(fd, &head, &entries);
+}
+
 static int run(struct keeper *k)
 {
 	int r = take_signals(k);
 
 	k->child.program = k->options->program;
+	k->child.own_image = k->options->own_image;
 	k->child.argv = k->options->argv;
 	k->child.clients_fd = k->dir.clients_fd;
 	k->child.control_fd = k->dir.control_fd;
+	if (r == 0 && k->options->state_fd > 0) {
+		upgrade_done(&k->upgrade, &k->state);
+		ONEBEAT_CRASH_POINT("keeper.resume.answered");
+		on_sigchld(k); /* a death just before the exec */
+	}
 	while (r == 0 && !k->done)
 		r = turn(k);
 	if (r == 0)
@@ -238,6 +350,7 @@ static int run(struct keeper *k)
 int keeper_run(const struct keeper_options *options)
 {
 	struct keeper k = { .options = options,
+			    .upgrade = UPGRADE_NULL,
 			    .dir = RUNTIME_DIR_NULL,
 			    .child = CHILD_NULL,
 			    .signal_fd = -1,
@@ -245,11 +358,15 @@ int keeper_run(const struct keeper_options *options)
 	int status = 1;
 
 	log_set_role("keeper");
-	if (take_folder(&k)) {
+	k.upgrade.options = options;
+	k.upgrade.dir = &k.dir;
+	k.upgrade.child = &k.child;
+	if (options->state_fd > 0 ? resume(&k) : take_folder(&k)) {
 		raise_limit();
 		status = run(&k);
 		log_info("keeper.end", "status=%d", status);
 	}
+	upgrade_deinit(&k.upgrade);
 	child_deinit(&k.child);
 	runtime_dir_deinit(&k.dir);
 	close_fdp(&k.signal_fd);

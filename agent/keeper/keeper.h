@@ -5,15 +5,26 @@
 #include <stdint.h>
 
 #define KEEPER_STOP_WAIT_MS 10000u
+#define KEEPER_STATE_OPTION "--keeper-state="
 
 struct keeper_options {
 	const char *runtime_dir;
 	/* Absolute path of the installed binary, found before anything changes. */
 	const char *program;
+	/*
+	 * The program that we are ourselves, whatever has become of its file: taken when the
+	 * installed one cannot be used. NULL: none.
+	 */
+	const char *own_image;
 	/* Our own arguments: the agent gets them, with --agent-manifest=FD behind argv[0]. */
 	char *const *argv;
 	/* How long a stopping agent may take before it is killed; 0: KEEPER_STOP_WAIT_MS. */
 	uint32_t stop_wait_ms;
+	/*
+	 * 0 or less: we start afresh; else what a keeper left that executed us in its place (state.h),
+	 * and runtime_dir is not looked at.
+	 */
+	int state_fd;
 };
 
 /*
@@ -21,5 +32,10 @@ struct keeper_options {
  * with. Must be called while the process has one thread.
  */
 int keeper_run(const struct keeper_options *options);
+/*
+ * Could we take over from the keeper that shows its state here (closed)? 0, or a negative errno: -EPROTO when
+ * it is of another version.
+ */
+int keeper_check_state(int fd);
 
 #endif

@@ -24,10 +24,7 @@
 
 #include "base/cleanup.h"
 
-#define MANIFEST_OPTION_MAX 40
-
-/* argv with the option behind argv[0]: a malloc'ed vector, texts not copied. */
-static char **with_option(char *const *argv, char *option)
+char **spawn_argv(char *const *argv, char *option)
 {
 	size_t n = 0;
 	char **out;
@@ -88,7 +85,7 @@ pid_t spawn_agent(const struct spawn *s)
 	CLEANUP(close_fdp) int manifest = manifest_write(&s->head, s->entries);
 	CLEANUP(close_fdp) int report = -1;
 	CLEANUP(free_p) char **argv = NULL;
-	char option[MANIFEST_OPTION_MAX];
+	char option[SPAWN_OPTION_MAX];
 	int pipe_fds[2];
 	pid_t pid;
 	int r;
@@ -96,7 +93,7 @@ pid_t spawn_agent(const struct spawn *s)
 	if (manifest < 0)
 		return manifest;
 	snprintf(option, sizeof(option), "--agent-manifest=%d", manifest);
-	argv = with_option(s->argv, option);
+	argv = spawn_argv(s->argv, option);
 	if (!argv)
 		return -ENOMEM;
 	if (pipe2(pipe_fds, O_CLOEXEC) < 0)

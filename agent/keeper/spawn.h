@@ -17,6 +17,10 @@ struct spawn {
 		*entries; /* descriptors stay the caller's; the child inherits them */
 };
 
+#define SPAWN_OPTION_MAX 40
+
+/* argv with the option behind argv[0]: a malloc'ed vector, texts not copied; NULL. */
+char **spawn_argv(char *const *argv, char *option);
 /* Starts it. The child's pid; or a negative errno, also when the program could not be executed. */
 pid_t spawn_agent(const struct spawn *s);
 

@@ -23,6 +23,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include <onebeat/crashpoint.h>
 #include "segment/state.h"
 
 #define SWEEP_MS 1000u
@@ -111,6 +112,14 @@ static void keeper_gone(struct watcher *w)
 	w->running = false;
 }
 
+/* For another agent, which adopts what we leave as it is. */
+static void make_way(struct watcher *w)
+{
+	ONEBEAT_CRASH_POINT("agent.yield.heard");
+	w->status = WATCHER_YIELDS;
+	w->running = false;
+}
+
 void watcher_read_link(struct watcher *w)
 {
 	struct channel_msg msg;
@@ -124,6 +133,10 @@ void watcher_read_link(struct watcher *w)
 			handshake_held(w, msg.id, msg.status);
 		else if (msg.type == CHANNEL_STOP)
 			w->running = false;
+		else if (msg.type == CHANNEL_YIELD)
+			make_way(w);
+		else if (msg.type == CHANNEL_ASK)
+			w->options.asked(w->options.asked_ctx, msg.id);
 	}
 	if (r != -EAGAIN)
 		keeper_gone(w);

@@ -32,6 +32,9 @@ struct watcher_options {
 	/* What tools are told: an instance changed its public state. Any text may be "". */
 	void (*event)(void *ctx, const char *event, const struct descriptor *d, const char *text);
 	void *event_ctx;
+	/* The keeper asks whether work goes on; in the watcher's thread, which so has shown that it does. */
+	void (*asked)(void *ctx, uint64_t id);
+	void *asked_ctx;
 };
 
 /* What tools show of the watcher; counted by it, read by anyone. */
@@ -46,9 +49,12 @@ struct watcher_counts {
 int watcher_new(struct watcher **out, const struct watcher_options *options);
 struct watcher *watcher_free(struct watcher *w);
 
+#define WATCHER_YIELDS 1
+
 /*
  * Runs until told to stop, in the calling thread, which must be registered with liburcu. Returns the keeper's
- * exit status to be, or a negative errno; -EPIPE when the keeper is gone (stop sending, deregister nothing).
+ * exit status to be (0); WATCHER_YIELDS: another agent follows; or a negative errno, -EPIPE when the keeper is gone
+ * (stop sending, deregister nothing).
  */
 int watcher_run(struct watcher *w);
 

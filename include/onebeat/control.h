@@ -7,8 +7,8 @@
  *
  * A SOCK_STREAM connection carries one request: this struct. The agent answers with lines of JSON, one
  * object a line, ended by {"end":true,"error":null} or {"end":true,"error":"sentence"}, and closes.
- * EVENTS goes on until the client closes. Reading is for the socket's owner and group; LEAVE and STOP are
- * for root and the owner (the agent asks the kernel who is at the other end).
+ * EVENTS goes on until the client closes. Reading is for the socket's owner and group; LEAVE, STOP and
+ * UPGRADE are for root and the owner (the agent asks the kernel who is at the other end).
  *
  *   LIST    an instance a line:
  *           {"key":"registry/namespace/group@@service/ip:port","registry","namespace","group","service",
@@ -25,6 +25,9 @@
  *           kept ones first
  *   LEAVE   deregisters everything, answers {"deregistered":N,"failed":N}, then stops agent and keeper
  *   STOP    stops agent and keeper; registrations stay for the next start
+ *   UPGRADE runs keeper and agent from the installed program; answered by the keeper when the new agent works:
+ *           {"upgraded":true,"from":{"version","keeper_pid":N,"pid":N},"to":{"version","keeper_pid":N,"pid":N}};
+ *           an error tells why the running version goes on
  */
 
 #include <stdint.h>
@@ -38,7 +41,8 @@ enum onebeat_control_verb {
 	ONEBEAT_CONTROL_PING = 3,
 	ONEBEAT_CONTROL_EVENTS = 4,
 	ONEBEAT_CONTROL_LEAVE = 5,
-	ONEBEAT_CONTROL_STOP = 6
+	ONEBEAT_CONTROL_STOP = 6,
+	ONEBEAT_CONTROL_UPGRADE = 7
 };
 
 struct onebeat_control_request {

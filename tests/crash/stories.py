@@ -129,6 +129,15 @@ class death(Registered):
 
 
 @story
+class upgrade(Registered):
+    """Keeper and agent make way for the installed program, which is the same here."""
+
+    def step(self, w):
+        w.gone.add(w.agent.agent_pid())
+        w.agent.ctl("upgrade", check=False)
+
+
+@story
 class agent_restart(Registered):
     """A second agent adopts what the first one, killed by us, has left."""
 

@@ -151,7 +151,8 @@ class Registry(Program):
         """What clients asked, oldest first, without the tests' own questions."""
         found = []
         for line in self.requests_path.read_text().splitlines():
-            r = Request(**{k: json.loads(line).get(k) for k in Request._fields})
+            fields = json.loads(line)
+            r = Request(**{k: fields.get(k) for k in Request._fields})
             if r.method != "GET" and (method is None or r.method == method) and contains in r.target:
                 found.append(r)
         return found
@@ -170,9 +171,10 @@ class Registry(Program):
 
 
 class Onebeatd(Program):
-    def __init__(self, folder, urls, runtime_dir=None, options=(), env=None, within=None):
+    def __init__(self, folder, urls, runtime_dir=None, options=(), env=None, within=None,
+                 program=BIN / "onebeatd"):
         self.runtime_dir = pathlib.Path(runtime_dir or pathlib.Path(folder) / "run")
-        argv = [BIN / "onebeatd", "--runtime-dir", self.runtime_dir, *options]
+        argv = [program, "--runtime-dir", self.runtime_dir, *options]
         for url in urls:
             argv += ["--registry", url]
         super().__init__(argv, pathlib.Path(folder) / "onebeatd.log", env, within=within)

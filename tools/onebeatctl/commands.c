@@ -339,6 +339,13 @@ static int run_stop(const struct settings *s, const char *argument)
 	return r;
 }
 
+static int run_upgrade(const struct settings *s, const char *argument)
+{
+	(void)argument;
+	return link_ask(s->runtime_dir, ONEBEAT_CONTROL_UPGRADE, s->json ? print_line : status_line,
+			NULL);
+}
+
 const struct command commands[] = {
 	{ "list", NULL, "instances: state, since when, last beat, last code, who holds them",
 	  run_list },
@@ -348,6 +355,8 @@ const struct command commands[] = {
 	{ "ping", NULL, "is the agent there?", run_ping },
 	{ "events", NULL, "what happened to instances, kept ones first, then as it happens",
 	  run_events },
+	{ "upgrade", NULL, "run keeper and agent from the installed program; no lease breaks",
+	  run_upgrade },
 	{ "leave", NULL, "deregister everything, then stop agent and keeper", run_leave },
 	{ "stop", NULL, "stop agent and keeper; registrations stay for the next start", run_stop },
 	{ NULL, NULL, NULL, NULL },

@@ -2,7 +2,7 @@
 /*
  * onebeatctl: the operator's tool
  *
- *   onebeatctl list | status | show INSTANCE | ping | events | leave | stop   [-o table|json]
+ *   onebeatctl list | status | show INSTANCE | ping | events | upgrade | leave | stop   [-o table|json]
  *
  * A plain client of the agent's control socket. Exit status: 0 done, 1 failed, 2 wrong usage.
  */
@@ -24,7 +24,7 @@ static void usage(FILE *out)
 {
 	fputs("usage: onebeatctl [-o table|json] [--runtime-dir DIR] COMMAND\n\n", out);
 	for (const struct command *c = commands; c->name; c++)
-		fprintf(out, "  %-6s %-9s %s\n", c->name, c->argument ? c->argument : "", c->help);
+		fprintf(out, "  %-7s %-9s %s\n", c->name, c->argument ? c->argument : "", c->help);
 	fputs("\n  -o, --output FORMAT   table (default) or json: one JSON document, for events one a line\n"
 	      "  --runtime-dir DIR     where onebeatd runs (default: ONEBEAT_RUNTIME_DIR, /run/onebeat, ...)\n"
 	      "  --help, --version\n"
