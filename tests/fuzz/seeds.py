@@ -64,8 +64,68 @@ def decode():
         write("decode", name, data)
 
 
+LARGE, CHECK, HEAD, SEEN, BITMAPS = (1 << i for i in range(5))
+
+
+def image(how, version, payload, op=1):
+    """As fuzz_drain.c eats it: the head, with what it is asked to put right left at 0, and the payload."""
+    head = struct.pack("<6I", 0, 0, len(payload), op, 0, 0) + bytes(40)
+    return bytes([how]) + struct.pack("<I", version) + head + payload
+
+
+def drain():
+    for name, data in descriptors().items():
+        write("drain", f"small-{name}", image(CHECK | HEAD, 1, data))
+    write("drain", "large", image(CHECK | HEAD | LARGE, 2, descriptors()["all"]))
+    write("drain", "withdraw", image(CHECK | HEAD, 7, b"", op=2))
+    write("drain", "bad-check", image(HEAD, 3, descriptors()["least"]))
+    write("drain", "another-grant", image(CHECK, 4, descriptors()["least"]))
+    write("drain", "seen", image(CHECK | HEAD | SEEN, 5, descriptors()["least"]))
+    write("drain", "none", image(CHECK | HEAD, 0, descriptors()["least"]))
+    words = struct.pack("<64I", 3, *[0] * 63) + struct.pack("<16I", 0x80000001, 0x180, *[0] * 14)
+    write("drain", "dirty", bytes([BITMAPS]) + words + struct.pack("<80I", *range(80)))
+    write("drain", "all-dirty", bytes([BITMAPS]) + b"\xff" * (256 + 64 + 160))
+
+
+# Steps of fuzz_messages.c.
+WELCOME, GRANT, REFUSED, BABBLE, END = range(5)
+ATTEND, REGISTER, UPDATE, DOWN, DEREGISTER, STATUS = (0x80 | (i + 4) for i in range(6))  # 0x80 % 6 is 2
+LARGE_CALL = 0x40
+
+
+def call(step, weight=1):
+    wanted = step - 0x84
+    byte = next(b for b in range(0x80, 0xc0) if b % 6 == wanted)
+    return bytes([byte, weight])
+
+
+def granted(slot, generation=1, version=0, cookie=0):
+    return bytes([slot, generation, version, cookie])
+
+
+def welcome(first=granted(0xff) + b"\xff\xff\xff\xff", ahead=granted(0)):
+    return bytes([WELCOME, 0]) + first[:1] + first[1:2] + first[4:] + first[2:4] + ahead + b"\0"
+
+
+def messages():
+    life = [welcome(), call(ATTEND), call(REGISTER), call(UPDATE, 3), call(STATUS), call(DOWN)]
+    write("messages", "life", b"".join(life + [call(DEREGISTER)]))
+    write("messages", "first-in-hello", b"".join([call(REGISTER), welcome(granted(1, version=1, cookie=1)),
+                                                  call(ATTEND), call(STATUS)]))
+    write("messages", "lease-ends", b"".join(life + [bytes([END]), call(ATTEND), call(STATUS)]))
+    write("messages", "refused", b"".join([call(REGISTER), bytes([REFUSED, 1, 3]) + b"x" * 128,
+                                           call(ATTEND), call(STATUS)]))
+    write("messages", "no-message", bytes([BABBLE, 8, 0, 0]) + b"12345678" + call(ATTEND))
+    write("messages", "many-files", bytes([BABBLE, 8, 0, 250]) + b"12345678" + call(ATTEND))
+    large = bytes([next(b for b in range(0xc0, 0x100) if b % 6 == 2), 5])
+    write("messages", "outgrows", b"".join(life + [large, bytes([GRANT]) + granted(15, 2, 0, 1),
+                                                   call(ATTEND), call(STATUS)]))
+
+
 def main():
     decode()
+    drain()
+    messages()
 
 
 if __name__ == "__main__":

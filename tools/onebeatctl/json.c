@@ -2,8 +2,9 @@
 /*
  * Reading the agent's JSON lines, by jsmn
  *
- * The agent writes what we read, so this trusts the shape but not the sizes: tokens are counted first. Objects
- * are small; members are found by walking.
+ * The agent writes what we read; but what answers on its socket may be something else. jsmn is lenient about what
+ * stands between tokens, so the tree that it found is checked before anybody walks it: one value, and in an
+ * object nothing but names with one value each. Objects are small; members are found by walking.
  */
 #include "json.h"
 
@@ -11,12 +12,35 @@
 #include <string.h>
 
 #define JSMN_STATIC
+#define JSMN_STRICT
 #define JSMN_PARENT_LINKS
 #include <jsmn.h>
 
 static const jsmntok_t *token(const struct json *doc, int value)
 {
 	return value >= 0 && value < doc->n_tokens ? (const jsmntok_t *)doc->tokens + value : NULL;
+}
+
+/* Is token i in its place? A name has its value right behind it; strings and primitives else have no children. */
+static bool in_place(const struct json *doc, int i)
+{
+	const jsmntok_t *t = token(doc, i);
+	const jsmntok_t *parent = token(doc, t->parent);
+
+	if ((parent == NULL) != (i == 0))
+		return false;
+	if (parent && parent->type == JSMN_OBJECT)
+		return t->type == JSMN_STRING && t->size == 1;
+	return t->type == JSMN_OBJECT || t->type == JSMN_ARRAY || t->size == 0;
+}
+
+static bool is_sound(const struct json *doc)
+{
+	for (int i = 0; i < doc->n_tokens; i++) {
+		if (!in_place(doc, i))
+			return false;
+	}
+	return true;
 }
 
 bool json_parse(struct json *doc, const char *line, size_t n)
@@ -34,7 +58,7 @@ bool json_parse(struct json *doc, const char *line, size_t n)
 		return false;
 	jsmn_init(&parser);
 	doc->n_tokens = jsmn_parse(&parser, line, n, doc->tokens, (unsigned int)count);
-	if (doc->n_tokens == count)
+	if (doc->n_tokens == count && is_sound(doc))
 		return true;
 	json_free(doc);
 	return false;
