@@ -7,6 +7,9 @@
  * threads and of keeper and agent whole. The limit is per call site, not global, so that one noisy client
  * cannot silence the rest. A site's counters are relaxed atomics: two threads may let one line too many
  * through, which is harmless.
+ *
+ * Nor can one noisy user silence another: what is done for a user is counted apart, in one of LOG_SHARES counts
+ * chosen by site and uid. Two that meet in one count are limited together. So the log as a whole has a limit too.
  */
 #include "base/log.h"
 
@@ -43,6 +46,31 @@ void log_set_role(const char *role)
 	atomic_store_explicit(&log_role, role, memory_order_relaxed);
 }
 
+#define LOG_SHARES 256u
+
+static struct log_site shares[LOG_SHARES];
+static _Thread_local uint32_t about; /* uid + 1; 0: nobody */
+
+void log_about(uid_t uid)
+{
+	about = uid + 1;
+}
+
+void log_about_nobody(void)
+{
+	about = 0;
+}
+
+static struct log_site *share_of(struct log_site *site)
+{
+	uint64_t x = (uint64_t)(uintptr_t)site ^ (uint64_t)about << 32;
+
+	if (about == 0)
+		return site;
+	x *= UINT64_C(0x9e3779b97f4a7c15);
+	return &shares[(x >> 32) % LOG_SHARES];
+}
+
 /* True when the site may write now; *dropped is what it kept back before. */
 static bool site_admits(struct log_site *site, uint32_t *dropped)
 {
@@ -60,6 +88,13 @@ static bool site_admits(struct log_site *site, uint32_t *dropped)
 	}
 	*dropped = atomic_exchange_explicit(&site->n_dropped, 0, memory_order_relaxed);
 	return true;
+}
+
+bool log_admits(struct log_site *site)
+{
+	uint32_t dropped;
+
+	return site_admits(share_of(site), &dropped);
 }
 
 static size_t format_head(char *line, size_t size, enum log_level level, const char *event)
@@ -107,7 +142,7 @@ void log_write(struct log_site *site, enum log_level level, const char *event, c
 	size_t n;
 
 	if ((int)level > atomic_load_explicit(&log_level_now, memory_order_relaxed) ||
-	    !site_admits(site, &dropped))
+	    !site_admits(share_of(site), &dropped))
 		return;
 	n = format_head(line, size, level, event);
 	if (*fmt)

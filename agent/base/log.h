@@ -8,12 +8,14 @@
  *   2026-01-31T12:00:00.123Z info  event=lease.open pid=17 uid=0 program="nginx"
  *
  * No line per beat. Each call site is limited to LOG_BURST lines in LOG_WINDOW_MS; what was left out is
- * counted in the site's next line (dropped=N). Thread-safe: one write(2) a line, at most LOG_LINE_MAX bytes.
+ * counted in the site's next line (dropped=N). While a thread works for a user (log_about), its lines count
+ * for that user alone. Thread-safe: one write(2) a line, at most LOG_LINE_MAX bytes.
  */
 
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define LOG_LINE_MAX 1024
 #define LOG_BURST 20u
@@ -37,6 +39,12 @@ void log_set_level(enum log_level level);
 bool log_level_of(const char *name, enum log_level *out);
 /* "onebeatd" or "keeper": who speaks; a static string. */
 void log_set_role(const char *role);
+
+/* What this thread does from here on it does for that user; until log_about_nobody(). */
+void log_about(uid_t uid);
+void log_about_nobody(void);
+/* May something be told from this site? For what is limited as lines are, but is none. */
+bool log_admits(struct log_site *site);
 
 /* fmt gives the line's key=value pairs; quote texts that may hold blanks with LOG_Q / log_quote(). */
 void log_write(struct log_site *site, enum log_level level, const char *event, const char *fmt, ...)

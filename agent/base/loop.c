@@ -16,7 +16,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define LOOP_EVENTS 256
 #define NO_ENTRY UINT32_MAX
 
 struct loop_entry {
@@ -124,7 +123,9 @@ void loop_remove(struct loop *loop, uint64_t *watch, int fd)
 int loop_turn(struct loop *loop, int timeout_ms)
 {
 	struct epoll_event events[LOOP_EVENTS];
-	int n = epoll_wait(loop->epoll_fd, events, LOOP_EVENTS, timeout_ms);
+	int max = loop->events_max > 0 && loop->events_max < LOOP_EVENTS ? loop->events_max
+									 : LOOP_EVENTS;
+	int n = epoll_wait(loop->epoll_fd, events, max, timeout_ms);
 
 	if (n < 0)
 		return errno == EINTR ? 0 : -errno;

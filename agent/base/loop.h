@@ -16,6 +16,7 @@ struct loop {
 	struct loop_entry *entries;
 	uint32_t n_entries;
 	uint32_t first_free;
+	int events_max; /* in a turn; 0: as many as LOOP_EVENTS. The rest comes with the next, each in turn */
 };
 
 #define LOOP_NULL              \
@@ -23,6 +24,7 @@ struct loop {
 		.epoll_fd = -1 \
 	}
 #define LOOP_NO_WATCH UINT64_MAX
+#define LOOP_EVENTS 256
 
 int loop_init(struct loop *loop);
 void loop_deinit(struct loop *loop);

@@ -57,8 +57,12 @@ struct agent {
 
 static void on_event(void *ctx, const char *event, const struct descriptor *d, const char *text)
 {
+	static struct log_site refusals;
 	struct agent *a = ctx;
 
+	/* One who is refused without end must not push out what others would like to read. */
+	if (strcmp(event, "refused") == 0 && !log_admits(&refusals))
+		return;
 	events_add(a->events, event, d, text);
 }
 
@@ -150,6 +154,11 @@ static int make_watcher(struct agent *a)
 		.listen_grace_ms = cfg->listen_grace_ms,
 		.exec_grace_ms = cfg->exec_grace_ms,
 		.force_pidfd_open = cfg->force_pidfd_open,
+		.quotas = { .leases = cfg->leases,
+			    .silent = cfg->silent_leases,
+			    .hello_timeout_ms = cfg->hello_timeout_ms,
+			    .messages_per_second = cfg->messages_per_second,
+			    .updates_per_second = cfg->updates_per_second },
 		.map = &a->map,
 		.to_sender = &a->to_sender,
 		.to_watcher = &a->to_watcher,

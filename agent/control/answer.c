@@ -141,7 +141,7 @@ static void put_refusal(void *ctx, const struct watcher_refusal *r)
 	fprintf(out, ",\"uid\":%u", r->uid);
 	json_out_member(out, "service", r->service, 0);
 	json_out_member(out, "text", r->text, 0);
-	fputs("}}\n", out);
+	fprintf(out, ",\"times\":%u}}\n", r->n);
 }
 
 static void collect_refusals(void *owner, void *ctx)
@@ -152,11 +152,13 @@ static void collect_refusals(void *owner, void *ctx)
 void answer_list(FILE *out, const struct server_options *o)
 {
 	struct instances_out i = { .out = out, .now_ms = clock_now_ms() };
+	const struct watcher_counts *w = watcher_counts(o->watcher);
 
 	rcu_read_lock();
 	dom2beat_each(o->map, put_instance, &i);
 	rcu_read_unlock();
-	if (atomic_load_explicit(&watcher_counts(o->watcher)->refused, memory_order_relaxed) > 0)
+	if (atomic_load_explicit(&w->refused, memory_order_relaxed) > 0 ||
+	    atomic_load_explicit(&w->turned_away, memory_order_relaxed) > 0)
 		(void)calls_do(watcher_calls(o->watcher), collect_refusals, out);
 }
 
@@ -232,10 +234,12 @@ void answer_status(FILE *out, const struct server_options *o)
 	fprintf(out, "{\"version\":\"%s\",\"pid\":%d,\"keeper_pid\":%d,\"uptime_ms\":%" PRIu64,
 		ONEBEAT_VERSION, (int)getpid(), (int)o->keeper_pid,
 		age_ms(clock_now_ms(), o->started_ms));
-	fprintf(out, ",\"dom2BeatSize\":%llu,\"leases\":%u,\"slots\":%u,\"refused\":%u",
+	fprintf(out,
+		",\"dom2BeatSize\":%llu,\"leases\":%u,\"slots\":%u,\"refused\":%u,\"turned_away\":%u",
 		load(&o->map->size), atomic_load_explicit(&w->leases, memory_order_relaxed),
 		atomic_load_explicit(&w->slots, memory_order_relaxed),
-		atomic_load_explicit(&w->refused, memory_order_relaxed));
+		atomic_load_explicit(&w->refused, memory_order_relaxed),
+		atomic_load_explicit(&w->turned_away, memory_order_relaxed));
 	put_states(out, o);
 	fprintf(out, ",\"beats\":{\"sent\":%llu,\"acknowledged\":%llu,\"failed\":%llu}",
 		load(&s->beats_sent), load(&s->beats_acknowledged), load(&s->beats_failed));

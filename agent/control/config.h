@@ -53,6 +53,12 @@ struct config {
 	uint32_t listen_grace_ms;     /* disabled when the port has not listened for so long */
 	uint32_t exec_grace_ms;       /* lease lost by an undeclared exec: orphan after this */
 	bool force_pidfd_open;        /* behave as on kernels without SO_PEERPIDFD */
+	/* What one user may have and do at a time. */
+	uint32_t leases;
+	uint32_t silent_leases;
+	uint32_t hello_timeout_ms;
+	uint32_t messages_per_second; /* 0: without limit */
+	uint32_t updates_per_second;  /* 0: without limit */
 };
 
 #define CONFIG_ERROR_MAX 512

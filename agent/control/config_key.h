@@ -48,7 +48,7 @@ struct config_key {
 
 #define CONFIG_SECTION_AGENT "agent"
 #define CONFIG_SECTION_REGISTRY "registry"
-#define CONFIG_KEYS_N 14u
+#define CONFIG_KEYS_N 19u
 
 extern const struct config_key config_keys[CONFIG_KEYS_N];
 

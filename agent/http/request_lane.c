@@ -5,7 +5,7 @@
  * Every node has n_connections easy handles, made once with everything that does not change; a
  * request sets its method and CURLOPT_REQUEST_TARGET. A handle in use is a connection in use, so
  * libcurl never queues (it is bad at that) and its pool keeps one connection for each handle. The
- * queue is ours: DELETE first, then in the order of submission.
+ * queue is ours: owners in turn, of each DELETE first, then in the order of submission.
  *
  * A request goes to any healthy node with an idle handle, from a random start; when every node is
  * suspect, to the one that is to be tried next. After a transport failure or a 5xx it is bound to
@@ -162,9 +162,9 @@ void request_lane_set_timeouts(struct request_lane *lane, uint32_t connect_ms, u
 }
 
 int request_lane_submit(struct request_lane *lane, enum http_method method, const char *target,
-			void *tag, uint32_t serial)
+			uint32_t owner, void *tag, uint32_t serial)
 {
-	struct request *request = request_queue_new(method, target, tag, serial);
+	struct request *request = request_queue_new(method, target, owner, tag, serial);
 
 	if (!request)
 		return -ENOMEM;

@@ -28,11 +28,11 @@ struct request_lane *request_lane_free(struct request_lane *lane);
 void request_lane_set_timeouts(struct request_lane *lane, uint32_t connect_ms, uint32_t total_ms);
 
 /*
- * Queues a request; target ("/nacos/v1/...") is copied. DELETEs go before everything else. Tries
- * nodes from a random start, each once, going on after a transport failure or a 5xx. 0 or -ENOMEM.
+ * Queues a request; target ("/nacos/v1/...") is copied. Owners take turns, one request each;
+ * DELETEs of one go before all else of it. Tries nodes from a random start, each once, going on after a transport failure or a 5xx. 0 or -ENOMEM.
  */
 int request_lane_submit(struct request_lane *lane, enum http_method method, const char *target,
-			void *tag, uint32_t serial);
+			uint32_t owner, void *tag, uint32_t serial);
 
 /* Deadlines and libcurl's timer: call when due, and once a loop turn. */
 void request_lane_tick(struct request_lane *lane, uint64_t now_ms);

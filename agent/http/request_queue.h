@@ -14,6 +14,7 @@
 struct request {
 	STAILQ_ENTRY(request) entry;
 	enum http_method method;
+	uint32_t owner;
 	void *tag;
 	uint32_t serial;
 	struct http_round round;
@@ -25,15 +26,23 @@ struct request {
 
 STAILQ_HEAD(request_list, request);
 
-/* DELETE before everything else; otherwise first in, first out. */
-struct request_queue {
+#define REQUEST_OWNERS 64u /* more share one's turn */
+
+struct request_share {
 	struct request_list deletes;
 	struct request_list others;
 };
 
+/* One request of each owner in turn; of one owner DELETE before everything else, otherwise first in, first out. */
+struct request_queue {
+	struct request_share shares[REQUEST_OWNERS];
+	uint32_t n;
+	uint32_t next; /* whose turn it is */
+};
+
 /* Copies target. NULL when memory is out. */
-struct request *request_queue_new(enum http_method method, const char *target, void *tag,
-				  uint32_t serial);
+struct request *request_queue_new(enum http_method method, const char *target, uint32_t owner,
+				  void *tag, uint32_t serial);
 /* Frees one request, which is in no queue. */
 void request_queue_free(struct request *request);
 

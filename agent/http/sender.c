@@ -96,7 +96,7 @@ static void send_write(struct sender *s, struct beat *beat, enum machine_request
 	beat->n_inflight++;
 	if (n > 0)
 		r = request_lane_submit(s->requests, what == MACHINE_POST ? HTTP_POST : HTTP_DELETE,
-					s->target, beat, serial);
+					s->target, beat->owner, beat, serial);
 	if (r < 0)
 		not_submitted(s, beat, serial);
 	else

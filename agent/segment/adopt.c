@@ -62,6 +62,15 @@ static void give_up(struct adoption *a, uint32_t kind, uint64_t id, int *fd)
 	close_fdp(fd);
 }
 
+static void enter_domain(struct watcher *w, uint32_t index)
+{
+	struct domain *d = w->domains[index];
+
+	d->watcher = w;
+	rate_init(&d->looks, w->options.quotas.updates_per_second, clock_now_ms());
+	w->n_domains++;
+}
+
 static int adopt_domain(struct adoption *a, uint32_t index, const struct journal_domain *rec,
 			bool *lost)
 {
@@ -79,8 +88,7 @@ static int adopt_domain(struct adoption *a, uint32_t index, const struct journal
 		close_fdp(&status_fd);
 	}
 	if (r == 0) {
-		w->domains[index]->watcher = w;
-		w->n_domains++;
+		enter_domain(w, index);
 		return 0;
 	}
 	log_warning("adopt.segment",
@@ -90,8 +98,7 @@ static int adopt_domain(struct adoption *a, uint32_t index, const struct journal
 	r = domain_new(&w->domains[index], index, rec->uid, w->options.n_slots);
 	if (r < 0)
 		return r;
-	w->domains[index]->watcher = w;
-	w->n_domains++;
+	enter_domain(w, index);
 	return grant_introduce(w, w->domains[index]);
 }
 
@@ -132,20 +139,25 @@ static void adopt_lease(struct adoption *a, uint32_t index, const struct journal
 {
 	int fd = take_entry(a->entries, a->n_entries, CHANNEL_LEASE, rec->cookie);
 	struct domain *domain = domain_of(a->w, rec->uid);
+	struct quota_account *account;
 	struct lease *lease = NULL;
 	struct identity id;
 
 	if (fd >= 0 && cookie_of(fd) != rec->cookie)
 		give_up(a, CHANNEL_LEASE, rec->cookie, &fd);
 	identity_from(rec, &id);
-	if (domain)
+	account = quota_account(&a->w->quotas, rec->uid, clock_now_ms());
+	if (domain && account)
 		lease = lease_new(a->w, fd, &id, -1, index);
 	if (!lease) {
 		log_error("adopt.lease", "pid=%d error=\"no memory or no segment\"", rec->pid);
 		give_up(a, CHANNEL_LEASE, rec->cookie, &fd);
 		return;
 	}
+	lease->account = account;
+	quota_adopt(&a->w->quotas, account);
 	lease->domain = domain;
+	domain->n_leases++;
 	lease->flags = rec->flags;
 	lease->state = fd >= 0 ? LEASE_OPEN : LEASE_WATCHED;
 	lease->welcomed = rec->state != LEASE_HOLDING;
@@ -154,7 +166,8 @@ static void adopt_lease(struct adoption *a, uint32_t index, const struct journal
 	lease_journal(lease);
 }
 
-static struct instance *instance_for(struct watcher *w, const struct descriptor *d, uint32_t id)
+static struct instance *instance_for(struct watcher *w, const struct descriptor *d, uint32_t id,
+				     uint32_t owner)
 {
 	struct journal_instance rec;
 	struct journal_progress past;
@@ -162,7 +175,7 @@ static struct instance *instance_for(struct watcher *w, const struct descriptor 
 
 	if (inst)
 		return inst;
-	inst = instance_new(w, d, id);
+	inst = instance_new(w, d, id, owner);
 	if (!inst)
 		return NULL;
 	if (journal_get_instance(w->journal, id, &rec))
@@ -199,7 +212,9 @@ static void adopt_hold(struct adoption *a, struct slot *slot, const struct journ
 	struct instance *inst;
 
 	slot->descriptor = descriptor_from(w, rec, &slot->gave_ip);
-	inst = slot->descriptor ? instance_for(w, slot->descriptor, rec->instance) : NULL;
+	inst = slot->descriptor
+		       ? instance_for(w, slot->descriptor, rec->instance, slot->domain->index)
+		       : NULL;
 	if (!inst) {
 		log_error("adopt.slot",
 			  "slot=%u error=\"its record makes no sense\" next=\"left out\"",

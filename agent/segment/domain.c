@@ -34,7 +34,7 @@ static int prepare(struct domain *d)
 	d->free[ONEBEAT_CLASS_LARGE] = ONEBEAT_NO_SLOT;
 	d->untouched[ONEBEAT_CLASS_SMALL] = 0;
 	d->untouched[ONEBEAT_CLASS_LARGE] = d->memory.n_small;
-	return d->slots && d->last ? 0 : -ENOMEM;
+	return d->slots && d->last ? backlog_init(&d->backlog, n) : -ENOMEM;
 }
 
 static struct domain *domain_alloc(uint32_t index, uid_t uid)
@@ -83,6 +83,7 @@ struct domain *domain_free(struct domain *d)
 		descriptor_unref(d->slots[i].descriptor);
 		free(d->slots[i].why);
 	}
+	backlog_deinit(&d->backlog);
 	free(d->slots);
 	free(d->last);
 	memory_deinit(&d->memory);

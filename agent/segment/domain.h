@@ -7,8 +7,10 @@
 #include <sys/types.h>
 
 #include "base/descriptor.h"
+#include "segment/backlog.h"
 #include "segment/decode.h"
 #include "segment/memory.h"
+#include "segment/rate.h"
 
 struct lease;
 struct instance;
@@ -64,6 +66,11 @@ struct domain {
 	uint32_t n_lost;                       /* pages whose loss was reported */
 	uint32_t free[ONEBEAT_N_CLASSES];      /* chain of freed slots */
 	uint32_t untouched[ONEBEAT_N_CLASSES]; /* first never granted one */
+	uint32_t n_leases;                     /* that are of this domain */
+	struct backlog backlog;                /* slots to be looked at */
+	struct rate looks;                     /* the uid's updates a second */
+	uint32_t n_noted;                      /* dirty bits in this turn */
+	uint64_t throttled_told_ms;
 };
 
 /* A new segment. 0 or a negative errno; *out is NULL then. */

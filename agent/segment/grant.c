@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "segment/state.h"
 
@@ -92,6 +93,7 @@ struct domain *grant_domain(struct watcher *w, uid_t uid)
 		return NULL;
 	}
 	d->watcher = w;
+	rate_init(&d->looks, w->options.quotas.updates_per_second, clock_now_ms());
 	w->domains[index] = d;
 	w->n_domains++;
 	log_info("domain.new", "uid=%u slots=%u", uid, memory_n_slots(&d->memory));

@@ -19,10 +19,11 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "segment/state.h"
 
-#define READ_BURST 64
+#define READ_BURST 16 /* of one lease in a turn */
 
 union message {
 	struct onebeat_msg msg;
@@ -31,7 +32,7 @@ union message {
 	uint32_t words[(ONEBEAT_LEASE_MSG_MAX + 3) / 4];
 };
 
-static bool send_with_fds(struct lease *lease, void *msg, size_t size, const int fds[2])
+static bool send_with_fds(int fd, void *msg, size_t size, const int fds[2])
 {
 	union {
 		char room[CMSG_SPACE(sizeof(int) * 2)];
@@ -51,11 +52,10 @@ static bool send_with_fds(struct lease *lease, void *msg, size_t size, const int
 		c->cmsg_len = CMSG_LEN(sizeof(int) * 2);
 		memcpy(CMSG_DATA(c), fds, sizeof(int) * 2);
 	}
-	return sendmsg(lease->fd, &head, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)size;
+	return sendmsg(fd, &head, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)size;
 }
 
-static void send_refused(struct lease *lease, enum onebeat_reason reason, uint32_t cookie,
-			 const char *text)
+void handshake_refuse(int fd, enum onebeat_reason reason, uint32_t cookie, const char *text)
 {
 	struct onebeat_refused m = {
 		.msg = { .magic = ONEBEAT_LEASE_MAGIC,
@@ -64,11 +64,26 @@ static void send_refused(struct lease *lease, enum onebeat_reason reason, uint32
 		.cookie = cookie,
 		.reason = reason,
 	};
-	char label[64];
 
 	snprintf(m.text, sizeof(m.text), "%s", text);
+	(void)send_with_fds(fd, &m, sizeof(m), NULL);
+}
+
+static void send_refused(struct lease *lease, enum onebeat_reason reason, uint32_t cookie,
+			 const char *text)
+{
+	char label[64];
+
 	log_warning("lease.refuse", "%s reason=%s", lease_label(lease, label), LOG_Q(text));
-	(void)send_with_fds(lease, &m, sizeof(m), NULL);
+	handshake_refuse(lease->fd, reason, cookie, text);
+}
+
+/* By a quota: shown to tools besides. */
+static void refuse_more(struct lease *lease, enum quota_kind kind, enum onebeat_reason reason,
+			uint32_t cookie, const char *text)
+{
+	lease_refused(lease->watcher, lease->account, &lease->identity, kind, text);
+	handshake_refuse(lease->fd, reason, cookie, text);
 }
 
 static struct onebeat_grant grant_of(const struct slot *slot, uint32_t cookie)
@@ -94,7 +109,7 @@ void handshake_send_grant(struct lease *lease, const struct slot *slot, uint32_t
 		.grant = grant_of(slot, cookie),
 	};
 
-	(void)send_with_fds(lease, &m, sizeof(m), NULL);
+	(void)send_with_fds(lease->fd, &m, sizeof(m), NULL);
 }
 
 /* The slot that already answers this very descriptor, from before a restart. */
@@ -138,13 +153,18 @@ static enum onebeat_class class_for(uint32_t length)
 
 static void refuse_grant(struct lease *lease, uint32_t cookie)
 {
-	char text[128];
+	char text[QUOTA_TEXT_MAX];
 
-	snprintf(text, sizeof(text), "the agent grants no slot to uid %u: %s", lease->identity.uid,
-		 errno == ENOSPC ? "all are in use"
-		 : errno == EIO  ? "its segment has lost memory"
-				 : strerror(errno));
-	send_refused(lease, ONEBEAT_REASON_FULL, cookie, text);
+	if (errno == ENOSPC)
+		snprintf(
+			text, sizeof(text),
+			"the agent grants no slot to uid %u: all that it may have are in use (slots = %u)",
+			lease->identity.uid, lease->watcher->options.n_slots);
+	else
+		snprintf(text, sizeof(text), "the agent grants no slot to uid %u: %s",
+			 lease->identity.uid,
+			 errno == EIO ? "its segment has lost memory" : strerror(errno));
+	refuse_more(lease, QUOTA_SLOTS, ONEBEAT_REASON_FULL, cookie, text);
 }
 
 static bool welcome(struct lease *lease, const struct onebeat_hello *hello)
@@ -178,7 +198,7 @@ static bool welcome(struct lease *lease, const struct onebeat_hello *hello)
 	}
 	m.grants[0] = grant_of(first, hello->cookie);
 	m.grants[1] = grant_of(ahead, 0);
-	if (!send_with_fds(lease, &m, sizeof(m), fds)) {
+	if (!send_with_fds(lease->fd, &m, sizeof(m), fds)) {
 		log_warning("lease.unwelcomed",
 			    "pid=%d error=%s next=\"closed; the client comes again\"",
 			    (int)lease->identity.pid, LOG_Q(strerror(errno)));
@@ -197,13 +217,20 @@ static bool hold(struct lease *lease, const struct onebeat_hello *hello)
 				   .type = CHANNEL_HOLD,
 				   .kind = CHANNEL_LEASE,
 				   .id = lease->identity.cookie };
+	struct domain *domain = grant_domain(w, lease->identity.uid);
+	char text[QUOTA_TEXT_MAX];
 	int r;
 
-	lease->domain = grant_domain(w, lease->identity.uid);
-	if (!lease->domain) {
+	if (!domain) {
 		send_refused(lease, ONEBEAT_REASON_BUSY, hello->cookie, strerror(errno));
 		return false;
 	}
+	if (!quota_greet(&w->quotas, lease->account, text)) {
+		refuse_more(lease, QUOTA_LEASES, ONEBEAT_REASON_QUOTA, hello->cookie, text);
+		return false;
+	}
+	lease->domain = domain;
+	domain->n_leases++;
 	lease->flags = hello->flags;
 	watcher_read_link(w);
 	lease->state = LEASE_HOLDING;
@@ -230,10 +257,12 @@ void handshake_held(struct watcher *w, uint64_t cookie, int status)
 			lease_ended(lease);
 			return;
 		}
+		log_about(lease->identity.uid);
 		lease->state = LEASE_OPEN;
 		if (loop_modify(&w->loop, lease->watch, lease->fd, EPOLLIN | EPOLLRDHUP) < 0 ||
 		    !handshake_read(lease))
 			lease_ended(lease);
+		log_about_nobody();
 		return;
 	}
 }
@@ -325,6 +354,7 @@ static enum verdict on_message(struct lease *lease, const union message *m, size
 
 bool handshake_read(struct lease *lease)
 {
+	uint64_t now_ms = clock_now_ms();
 	union message m;
 
 	for (int i = 0; i < READ_BURST; i++) {
@@ -334,10 +364,16 @@ bool handshake_read(struct lease *lease)
 			return errno == EAGAIN || errno == EINTR;
 		if (n == 0)
 			return false;
+		if (!quota_message(&lease->watcher->quotas, lease->account, &lease->messages,
+				   now_ms)) {
+			lease_mute(lease);
+			return true;
+		}
 		switch (on_message(lease, &m, (size_t)n)) {
 		case LEAVE_THERE:
 			return true;
 		case END:
+			accept_drain(lease->fd);
 			return false;
 		case TAKE:
 			(void)recv(lease->fd, &m, 1, MSG_DONTWAIT);

@@ -343,7 +343,7 @@ static struct instance *join(struct watcher *w, struct slot *slot, const struct 
 	if (inst && !may_join(inst, slot, d, why))
 		return NULL;
 	if (!inst)
-		inst = instance_new(w, d, UINT32_MAX);
+		inst = instance_new(w, d, UINT32_MAX, slot->domain->index);
 	if (!inst)
 		snprintf(why, DECODE_WHY_MAX, "the agent has no room for another instance");
 	else if (!slot->instance)

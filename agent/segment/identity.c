@@ -224,11 +224,12 @@ static enum identity_netns netns_of(int sock)
 	return cookie == our_netns_cookie ? IDENTITY_NETNS_OURS : IDENTITY_NETNS_OTHER;
 }
 
-static int read_credentials(int sock, struct identity *out)
+int identity_credentials(int sock, struct identity *out)
 {
 	struct ucred peer;
 	socklen_t n = sizeof(peer);
 
+	*out = (struct identity){ .pid = 0 };
 	if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &n) < 0)
 		return -errno;
 	n = sizeof(out->cookie);
@@ -259,8 +260,7 @@ int identity_of_peer(int sock, struct identity *out, int *pidfd)
 	int r;
 
 	*pidfd = -1;
-	*out = (struct identity){ .pid = 0 };
-	r = read_credentials(sock, out);
+	r = identity_credentials(sock, out);
 	if (r < 0)
 		return r;
 	if (!peer_pidfd_works && out->pid == 0)

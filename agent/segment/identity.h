@@ -39,6 +39,9 @@ enum identity_life {
  */
 bool identity_probe(bool force_pidfd_open);
 
+/* pid, uid, gid and cookie alone, of the peer; all else empty. 0 or a negative errno. */
+int identity_credentials(int sock, struct identity *out);
+
 #define IDENTITY_GONE 1
 
 /*

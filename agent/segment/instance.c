@@ -43,7 +43,8 @@ static int number(struct watcher *w, struct instance *inst, uint32_t id)
 }
 
 /* In the map from its first moment, so that it can be found; nothing is wanted of the registry yet. */
-struct instance *instance_new(struct watcher *w, const struct descriptor *d, uint32_t id)
+struct instance *instance_new(struct watcher *w, const struct descriptor *d, uint32_t id,
+			      uint32_t owner)
 {
 	struct instance *inst = calloc(1, sizeof(*inst));
 	struct dom2beat_node *node = NULL;
@@ -69,6 +70,7 @@ struct instance *instance_new(struct watcher *w, const struct descriptor *d, uin
 		free(inst);
 		return NULL;
 	}
+	inst->beat->owner = owner;
 	dom2beat_set(w->options.map, node);
 	return inst;
 }

@@ -29,9 +29,6 @@
 #include "base/log.h"
 #include "segment/state.h"
 
-#define ACCEPT_BURST 64
-#define ACCEPT_PAUSE_MS 100u
-
 const char *lease_label(const struct lease *lease, char buf[64])
 {
 	snprintf(buf, 64, "pid=%d uid=%u program=%s", (int)lease->identity.pid, lease->identity.uid,
@@ -82,6 +79,7 @@ struct lease *lease_new(struct watcher *w, int fd, const struct identity *identi
 	lease->pid_watch = LOOP_NO_WATCH;
 	lease->exec_due_ms = CLOCK_NEVER;
 	lease->mind_due_ms = CLOCK_NEVER;
+	lease->hello_due_ms = CLOCK_NEVER;
 	lease->identity = *identity;
 	lease->state = LEASE_NEW;
 	return lease;
@@ -104,82 +102,71 @@ void lease_count(struct watcher *w)
 	atomic_store_explicit(&w->counts.leases, w->n_open, memory_order_relaxed);
 }
 
-static void accept_one(struct watcher *w, int fd)
+/* It has sent as much as it may for the moment. The end of it is reported all the same. */
+void lease_mute(struct lease *lease)
 {
-	struct identity id;
-	struct lease *lease;
-	int pidfd = -1;
-	int r = identity_of_peer(fd, &id, &pidfd);
+	struct watcher *w = lease->watcher;
 
-	lease = r < 0 ? NULL : lease_new(w, fd, &id, pidfd, UINT32_MAX);
-	if (!lease || lease_watch(lease) < 0) {
-		log_warning("lease.refused", "error=%s", LOG_Q(strerror(r < 0 ? -r : ENOMEM)));
-		if (lease) {
-			numbered_remove(&w->leases, lease->index);
-			free(lease);
-		}
-		close(fd);
-		if (pidfd >= 0)
-			close(pidfd);
+	if (lease->muted || loop_modify(&w->loop, lease->watch, lease->fd, 0) < 0)
 		return;
-	}
-	lease_opened(lease);
-	lease_count(w);
+	lease->muted = true;
+	TAILQ_INSERT_TAIL(&w->muted, lease, mute_entry);
+	w->muted_due_ms = quota_window_end_ms(clock_now_ms());
 }
 
-/* Level-triggered epoll would spin on a connection that cannot be accepted: look away for a moment. */
-static void pause_accept(struct watcher *w, int error)
+static void unmute(struct lease *lease)
 {
-	log_error("lease.accept", "error=%s next=\"again in %u ms\"", LOG_Q(strerror(error)),
-		  ACCEPT_PAUSE_MS);
-	w->accept_due_ms = clock_now_ms() + ACCEPT_PAUSE_MS;
-	loop_remove(&w->loop, &w->clients_watch, w->clients);
+	if (!lease->muted)
+		return;
+	lease->muted = false;
+	TAILQ_REMOVE(&lease->watcher->muted, lease, mute_entry);
 }
 
-static void on_clients(void *ctx, uint32_t events)
+/* In the order in which they were muted, so that whoever waits longest is first. */
+void lease_unmute_all(struct watcher *w)
 {
-	struct watcher *w = ctx;
+	struct lease *lease;
 
-	(void)events;
-	for (int i = 0; i < ACCEPT_BURST; i++) {
-		int fd = accept4(w->clients, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-		if (fd >= 0) {
-			accept_one(w, fd);
-			continue;
-		}
-		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
-			pause_accept(w, errno);
-		if (errno != ECONNABORTED && errno != EINTR)
-			return;
+	w->muted_due_ms = CLOCK_NEVER;
+	while ((lease = TAILQ_FIRST(&w->muted))) {
+		unmute(lease);
+		(void)loop_modify(&w->loop, lease->watch, lease->fd, EPOLLIN | EPOLLRDHUP);
 	}
 }
 
-int lease_listen(struct watcher *w, int fd)
+void lease_refused(struct watcher *w, struct quota_account *account, const struct identity *who,
+		   enum quota_kind kind, const char *text)
 {
-	w->clients = fd;
-	return loop_add(&w->loop, fd, EPOLLIN, on_clients, w, &w->clients_watch);
+	if (account)
+		quota_note(account, kind, who->pid, who->program, text, clock_now_ms());
+	atomic_fetch_add_explicit(&w->counts.turned_away, 1, memory_order_relaxed);
+	log_warning("lease.refused", "pid=%d uid=%u program=%s reason=%s", (int)who->pid, who->uid,
+		    LOG_Q(who->program), LOG_Q(text));
+	if (w->options.event)
+		w->options.event(w->options.event_ctx, "refused", NULL, text);
 }
 
-void lease_resume_accept(struct watcher *w)
+static void hear(struct lease *lease, uint32_t events)
 {
-	w->accept_due_ms = CLOCK_NEVER;
-	if (lease_listen(w, w->clients) < 0)
-		w->accept_due_ms = clock_now_ms() + ACCEPT_PAUSE_MS;
-}
-
-void lease_events(void *ctx, uint32_t events)
-{
-	struct lease *lease = ctx;
-
 	if (lease->state == LEASE_HOLDING) {
 		/* Its HELLO waits in the socket for the keeper's word; only the end is news. */
 		if (events & (EPOLLHUP | EPOLLERR))
 			lease_ended(lease);
 		return;
 	}
-	if (!handshake_read(lease))
+	if (lease->muted && (events & (EPOLLHUP | EPOLLERR)))
+		unmute(lease); /* nobody is left to send more: what is there is read to its end */
+	if (!lease->muted && !handshake_read(lease))
 		lease_ended(lease);
+}
+
+void lease_events(void *ctx, uint32_t events)
+{
+	struct lease *lease = ctx;
+
+	log_about(lease->identity.uid);
+	hear(lease, events);
+	log_about_nobody();
 }
 
 /* Nothing comes from it any more. */
@@ -187,6 +174,7 @@ static void end_socket(struct lease *lease)
 {
 	struct watcher *w = lease->watcher;
 
+	unmute(lease);
 	loop_remove(&w->loop, &lease->watch, lease->fd);
 	if (lease->open)
 		w->n_open--;
@@ -225,6 +213,10 @@ static void lease_delete(struct lease *lease)
 		listen_view_put(w->views, lease->view);
 	if (lease->state != LEASE_NEW)
 		journal_drop_lease(w->journal, lease->index);
+	if (lease->account)
+		quota_end(&w->quotas, lease->account, lease->state == LEASE_NEW);
+	if (lease->domain)
+		lease->domain->n_leases--;
 	numbered_remove(&w->leases, lease->index);
 	free(lease);
 }

@@ -10,6 +10,7 @@
  * Watcher thread only.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -143,6 +144,17 @@ static void orphan(struct lease *lease)
 	lease_settle(lease);
 }
 
+static void hello_is_late(struct lease *lease)
+{
+	struct watcher *w = lease->watcher;
+	char text[QUOTA_TEXT_MAX];
+
+	snprintf(text, sizeof(text), "said no HELLO within %u ms (hello_timeout_ms)",
+		 w->quotas.limits.hello_timeout_ms);
+	lease_refused(w, lease->account, &lease->identity, QUOTA_HELLO, text);
+	lease_ended(lease);
+}
+
 static void mind_again(struct lease *lease)
 {
 	if (lease_mind_process(lease))
@@ -159,6 +171,9 @@ void lease_round(struct watcher *w, uint64_t now_ms)
 	for (uint32_t i = 0; i < w->leases.n_items; i++) {
 		struct lease *lease = w->leases.items[i];
 
+		if (lease && lease->state == LEASE_NEW && lease->hello_due_ms <= now_ms)
+			hello_is_late(lease);
+		lease = w->leases.items[i];
 		if (lease && lease->exec_due_ms <= now_ms)
 			orphan(lease);
 		lease = w->leases.items[i];
@@ -167,6 +182,8 @@ void lease_round(struct watcher *w, uint64_t now_ms)
 		lease = w->leases.items[i];
 		if (!lease)
 			continue;
+		if (lease->state == LEASE_NEW)
+			note_due(w, lease->hello_due_ms);
 		note_due(w, lease->exec_due_ms);
 		note_due(w, lease->mind_due_ms);
 	}

@@ -3,9 +3,11 @@
 #define SEGMENT_STATE_H
 
 /*
- * The watcher's state, shared by the files of this folder that make up its thread: lease.c, lease_process.c,
- * handshake.c, grant.c, hold.c, instance.c, gate.c, adopt.c and watcher.c. Nobody else includes this.
+ * The watcher's state, shared by the files of this folder that make up its thread: accept.c, lease.c,
+ * lease_process.c, handshake.c, grant.c, looks.c, hold.c, instance.c, gate.c, adopt.c and watcher.c. Nobody else includes this.
  */
+
+#include <sys/queue.h>
 
 #include "base/calls.h"
 #include "base/loop.h"
@@ -14,6 +16,7 @@
 #include "segment/identity.h"
 #include "segment/journal.h"
 #include "segment/listen.h"
+#include "segment/quota.h"
 #include "segment/drain.h"
 #include "segment/status_line.h"
 #include "segment/watcher.h"
@@ -42,14 +45,21 @@ struct lease {
 	int pidfd; /* -1: not taken */
 	uint64_t watch;
 	uint64_t pid_watch;
-	uint64_t mind_due_ms; /* its process could not be watched: tried again then; CLOCK_NEVER */
+	uint64_t mind_due_ms;  /* its process could not be watched: tried again then; CLOCK_NEVER */
+	uint64_t hello_due_ms; /* LEASE_NEW: closed then */
 	uint64_t exec_due_ms; /* runs another program since its socket ended: orphan then; CLOCK_NEVER */
 	struct identity identity;
+	struct quota_account *account;
+	struct quota_window messages;
+	bool muted; /* has sent too much: not read until the window is over */
+	TAILQ_ENTRY(lease) mute_entry;
 	struct domain *domain;
 	struct slot *slots;
 	struct listen_view *view;
 	struct watcher *watcher;
 };
+
+TAILQ_HEAD(lease_list, lease);
 
 /* Whether an instance may be shown to the registry, from listening and progress. */
 enum gate {
@@ -100,8 +110,10 @@ struct watcher {
 	uint64_t link_watch, clients_watch, outcome_watch, calls_watch;
 	struct domain *domains[JOURNAL_DOMAINS_MAX];
 	uint32_t n_domains;
+	struct quotas quotas;
 	struct numbered leases;
 	struct numbered instances;
+	struct lease_list muted;
 	uint32_t n_open;  /* leases whose socket is open */
 	uint32_t n_gated; /* instances that the gate must look at */
 	uint64_t order;
@@ -110,6 +122,7 @@ struct watcher {
 	uint64_t gate_due_ms;
 	uint64_t lease_due_ms;
 	uint64_t accept_due_ms; /* accepting is paused until then: out of descriptors */
+	uint64_t muted_due_ms;  /* muted leases are read again */
 	uint64_t retry_due_ms;  /* an unstable slot is looked at again */
 	bool running;
 	int status;
@@ -132,8 +145,21 @@ static inline void *numbered_get(const struct numbered *t, uint32_t number)
 	return number < t->n_items ? t->items[number] : NULL;
 }
 
-/* lease.c and lease_process.c: accept, end and death of leases */
-int lease_listen(struct watcher *w, int fd);
+/* accept.c: connections that come in */
+int accept_start(struct watcher *w, int fd);
+void accept_resume(struct watcher *w);
+/* Before a socket is closed whose peer was told why. */
+void accept_drain(int fd);
+
+/* looks.c: which slots are looked at */
+void looks_drain(struct watcher *w, uint64_t now_ms);
+void looks_sweep(struct watcher *w);
+void looks_retry(struct watcher *w);
+void looks_say_sleeping(struct watcher *w, bool sleeping, uint64_t now_ms);
+/* When there is something to look at: now_ms, later by quota, or CLOCK_NEVER. */
+uint64_t looks_due_ms(struct watcher *w, uint64_t now_ms);
+
+/* lease.c and lease_process.c: end and death of leases */
 /* index: UINT32_MAX for any; an adopted one keeps its own, because its slots name it. */
 struct lease *lease_new(struct watcher *w, int fd, const struct identity *identity, int pidfd,
 			uint32_t index);
@@ -160,7 +186,11 @@ void lease_watch_owner(struct lease *lease);
 void lease_settle(struct lease *lease);
 /* Orphans whose grace is over, processes that could not be watched. */
 void lease_round(struct watcher *w, uint64_t now_ms);
-void lease_resume_accept(struct watcher *w);
+void lease_mute(struct lease *lease);
+void lease_unmute_all(struct watcher *w);
+/* Tells the operator, and tools, what was refused to whom. account NULL: there is none to keep it in. */
+void lease_refused(struct watcher *w, struct quota_account *account, const struct identity *who,
+		   enum quota_kind kind, const char *text);
 struct listen_view *lease_view(struct lease *lease);
 /* Is it known to be in another network namespace than ours? */
 bool lease_is_elsewhere(struct lease *lease);
@@ -169,6 +199,8 @@ const char *lease_label(const struct lease *lease, char buf[64]);
 /* handshake.c: messages of leases */
 /* Reads what the client has sent. False when the lease must end. */
 bool handshake_read(struct lease *lease);
+/* REFUSED, to whom it may reach. */
+void handshake_refuse(int fd, enum onebeat_reason reason, uint32_t cookie, const char *text);
 /* The keeper has confirmed a duplicate. */
 void handshake_held(struct watcher *w, uint64_t cookie, int status);
 void handshake_send_grant(struct lease *lease, const struct slot *slot, uint32_t cookie);
@@ -211,7 +243,9 @@ void hold_report(struct watcher *w, struct slot *slot);
 
 /* instance.c: what the registry is to see */
 struct instance *instance_find(struct watcher *w, const struct descriptor *d);
-struct instance *instance_new(struct watcher *w, const struct descriptor *d, uint32_t id);
+/* owner: whose turn its requests take, a domain's index. */
+struct instance *instance_new(struct watcher *w, const struct descriptor *d, uint32_t id,
+			      uint32_t owner);
 struct slot *instance_in_force(const struct instance *inst);
 /* Decides anew after any change of holds or gate, and tells dom2Beat and the sender. */
 void instance_decide(struct watcher *w, struct instance *inst);

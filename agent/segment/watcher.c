@@ -18,6 +18,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -27,70 +28,13 @@
 #include "segment/state.h"
 
 #define SWEEP_MS 1000u
-
-static void look_at(void *ctx, uint32_t index)
-{
-	struct domain *d = ctx;
-
-	if (index < d->n_high && d->slots[index].domain)
-		hold_look(d->watcher, &d->slots[index]);
-}
-
-static uint32_t drain_all(struct watcher *w)
-{
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < JOURNAL_DOMAINS_MAX; i++) {
-		if (w->domains[i])
-			n += drain_dirty(&w->domains[i]->memory, look_at, w->domains[i]);
-	}
-	return n;
-}
-
-static bool pending(struct watcher *w)
-{
-	for (uint32_t i = 0; i < JOURNAL_DOMAINS_MAX; i++) {
-		if (w->domains[i] && drain_pending(&w->domains[i]->memory))
-			return true;
-	}
-	return false;
-}
-
-static void say_sleeping(struct watcher *w, bool sleeping)
-{
-	for (uint32_t i = 0; i < JOURNAL_DOMAINS_MAX; i++) {
-		if (w->domains[i])
-			drain_set_sleeping(&w->domains[i]->memory, sleeping);
-	}
-}
+/* A lease's event may cost a tenth of a millisecond, and between two turns nobody's slots are looked at. */
+#define EVENTS_PER_TURN 32
 
 static void sweep(struct watcher *w, uint64_t now_ms)
 {
 	w->sweep_due_ms = now_ms + SWEEP_MS;
-	for (uint32_t i = 0; i < JOURNAL_DOMAINS_MAX; i++) {
-		struct domain *d = w->domains[i];
-
-		if (!d)
-			continue;
-		(void)drain_sweep(&d->memory, d->last, d->n_high, look_at, d);
-		domain_report_lost(d);
-	}
-}
-
-/* Slots that changed under every copy; their dirty bits are taken. */
-static void retry_unstable(struct watcher *w)
-{
-	w->retry_due_ms = CLOCK_NEVER;
-	for (uint32_t i = 0; i < JOURNAL_DOMAINS_MAX; i++) {
-		struct domain *d = w->domains[i];
-
-		for (uint32_t s = 0; d && s < d->n_high; s++) {
-			if (!d->slots[s].retry)
-				continue;
-			d->slots[s].retry = false;
-			hold_look(w, &d->slots[s]);
-		}
-	}
+	looks_sweep(w);
 }
 
 static void on_outcomes(void *ctx, uint32_t events)
@@ -202,31 +146,55 @@ static void check_leave(struct watcher *w, uint64_t now_ms)
 	w->running = false;
 }
 
+struct refusal_out {
+	void (*fn)(void *ctx, const struct watcher_refusal *r);
+	void *ctx;
+};
+
+static void tell_slot(const struct slot *slot, const struct refusal_out *out)
+{
+	struct watcher_refusal r = {
+		.uid = slot->domain->uid, .program = "", .service = "", .text = "", .n = 1
+	};
+
+	if (slot->lease) {
+		r.pid = slot->lease->identity.pid;
+		r.program = slot->lease->identity.program;
+	}
+	if (slot->descriptor)
+		r.service = slot->descriptor->service;
+	if (slot->why)
+		r.text = slot->why;
+	out->fn(out->ctx, &r);
+}
+
+static void tell_quota(void *ctx, uid_t uid, const struct quota_refusal *q)
+{
+	const struct refusal_out *out = ctx;
+	const struct watcher_refusal r = { .pid = q->pid,
+					   .uid = uid,
+					   .program = q->program,
+					   .service = "",
+					   .text = q->text,
+					   .n = q->n };
+
+	out->fn(out->ctx, &r);
+}
+
 void watcher_each_refusal(struct watcher *w, void (*fn)(void *ctx, const struct watcher_refusal *r),
 			  void *ctx)
 {
+	struct refusal_out out = { .fn = fn, .ctx = ctx };
+
 	for (uint32_t i = 0; i < JOURNAL_DOMAINS_MAX; i++) {
 		const struct domain *d = w->domains[i];
 
 		for (uint32_t s = 0; d && s < d->n_high; s++) {
-			const struct slot *slot = &d->slots[s];
-			struct watcher_refusal r = {
-				.uid = d->uid, .program = "", .service = "", .text = ""
-			};
-
-			if (!slot->refused)
-				continue;
-			if (slot->lease) {
-				r.pid = slot->lease->identity.pid;
-				r.program = slot->lease->identity.program;
-			}
-			if (slot->descriptor)
-				r.service = slot->descriptor->service;
-			if (slot->why)
-				r.text = slot->why;
-			fn(ctx, &r);
+			if (d->slots[s].refused)
+				tell_slot(&d->slots[s], &out);
 		}
 	}
+	quota_each(&w->quotas, clock_now_ms(), tell_quota, &out);
 }
 
 const struct watcher_counts *watcher_counts(const struct watcher *w)
@@ -244,25 +212,28 @@ static void do_due(struct watcher *w, uint64_t now_ms)
 	if (w->sweep_due_ms <= now_ms)
 		sweep(w, now_ms);
 	if (w->retry_due_ms <= now_ms)
-		retry_unstable(w);
+		looks_retry(w);
 	if (w->gate_due_ms <= now_ms)
 		gate_round(w, now_ms);
+	if (w->muted_due_ms <= now_ms)
+		lease_unmute_all(w);
 	if (w->lease_due_ms <= now_ms)
 		lease_round(w, now_ms);
 	if (w->accept_due_ms <= now_ms)
-		lease_resume_accept(w);
+		accept_resume(w);
 	check_leave(w, now_ms);
 }
 
-static uint64_t earliest(const struct watcher *w)
+static uint64_t earliest(struct watcher *w, uint64_t now_ms)
 {
 	const uint64_t dues[] = { w->n_open > 0 ? w->sweep_due_ms : CLOCK_NEVER,
 				  w->retry_due_ms,
 				  w->gate_due_ms,
 				  w->lease_due_ms,
 				  w->accept_due_ms,
+				  w->muted_due_ms,
 				  w->leave_done ? w->leave_due_ms : CLOCK_NEVER };
-	uint64_t due = CLOCK_NEVER;
+	uint64_t due = looks_due_ms(w, now_ms);
 
 	for (size_t i = 0; i < sizeof(dues) / sizeof(dues[0]); i++)
 		due = dues[i] < due ? dues[i] : due;
@@ -275,14 +246,14 @@ int watcher_run(struct watcher *w)
 		uint64_t now_ms = clock_now_ms();
 		int wait_ms, r;
 
-		(void)drain_all(w);
+		looks_drain(w, now_ms);
 		do_due(w, now_ms);
 		if (!w->running)
 			break;
-		say_sleeping(w, true);
-		wait_ms = pending(w) ? 0 : clock_wait_ms(now_ms, earliest(w));
+		looks_say_sleeping(w, true, now_ms);
+		wait_ms = clock_wait_ms(now_ms, earliest(w, now_ms));
 		r = loop_turn(&w->loop, wait_ms);
-		say_sleeping(w, false);
+		looks_say_sleeping(w, false, now_ms);
 		if (r < 0) {
 			log_error("watcher.loop", "error=%s", LOG_Q(strerror(-r)));
 			w->status = r;
@@ -295,7 +266,7 @@ int watcher_run(struct watcher *w)
 
 static int watch_all(struct watcher *w)
 {
-	int r = lease_listen(w, w->clients);
+	int r = accept_start(w, w->clients);
 
 	if (r == 0)
 		r = loop_add(&w->loop, w->link, EPOLLIN, on_link, w, &w->link_watch);
@@ -307,9 +278,20 @@ static int watch_all(struct watcher *w)
 	return r;
 }
 
+/* Where SO_PEERPIDFD is missing, a lease costs a pidfd besides its socket. */
+static void set_quotas(struct watcher *w, uint32_t per_lease)
+{
+	struct rlimit limit = { .rlim_cur = 1024 };
+
+	(void)getrlimit(RLIMIT_NOFILE, &limit);
+	quotas_init(&w->quotas, &w->options.quotas, limit.rlim_cur, per_lease);
+}
+
 static int prepare(struct watcher *w)
 {
 	int r = loop_init(&w->loop);
+
+	w->loop.events_max = EVENTS_PER_TURN;
 
 	if (r == 0)
 		r = calls_init(&w->calls);
@@ -319,7 +301,7 @@ static int prepare(struct watcher *w)
 		r = journal_open(&w->journal, w->options.runtime_dir, w->options.n_slots);
 	if (r < 0)
 		return r;
-	(void)identity_probe(w->options.force_pidfd_open);
+	set_quotas(w, identity_probe(w->options.force_pidfd_open) ? 1 : 2);
 	r = adopt_all(w);
 	return r < 0 ? r : watch_all(w);
 }
@@ -337,6 +319,8 @@ int watcher_new(struct watcher **out, const struct watcher_options *options)
 	w->link = w->clients = w->calls.event_fd = -1;
 	w->clients_watch = w->link_watch = w->outcome_watch = w->calls_watch = LOOP_NO_WATCH;
 	w->gate_due_ms = w->lease_due_ms = w->accept_due_ms = w->retry_due_ms = CLOCK_NEVER;
+	w->muted_due_ms = CLOCK_NEVER;
+	TAILQ_INIT(&w->muted);
 	w->leases.max = JOURNAL_LEASES_MAX;
 	w->instances.max = JOURNAL_INSTANCES_MAX;
 	w->running = true;
@@ -377,6 +361,7 @@ struct watcher *watcher_free(struct watcher *w)
 	free_leases(w);
 	for (uint32_t i = 0; i < JOURNAL_DOMAINS_MAX; i++)
 		domain_free(w->domains[i]);
+	quotas_deinit(&w->quotas);
 	listen_views_free(w->views);
 	journal_close(w->journal);
 	loop_deinit(&w->loop);

@@ -8,6 +8,7 @@
 #include "base/calls.h"
 #include "base/channel.h"
 #include "beat/dom2beat.h"
+#include "segment/quota.h"
 
 struct watcher;
 
@@ -23,6 +24,7 @@ struct watcher_options {
 	uint32_t listen_grace_ms;
 	uint32_t exec_grace_ms;
 	bool force_pidfd_open;
+	struct quota_limits quotas;
 	struct dom2beat *map;
 	struct beat_queue *to_sender;
 	struct beat_queue *to_watcher;
@@ -42,7 +44,8 @@ struct watcher_counts {
 	_Atomic uint32_t leases;
 	_Atomic uint32_t slots;
 	_Atomic uint32_t adopted;
-	_Atomic uint32_t refused;
+	_Atomic uint32_t refused;     /* slots whose newest version is */
+	_Atomic uint32_t turned_away; /* acts that a quota or the allow-list forbade */
 };
 
 /* Adopts what manifest and journal tell. 0 or a negative errno; *out is NULL then. */
@@ -73,6 +76,7 @@ struct watcher_refusal {
 	const char *program;
 	const char *service; /* of the last good descriptor; "" when there is none */
 	const char *text;
+	uint32_t n; /* so many times; the rest is of the last one */
 };
 void watcher_each_refusal(struct watcher *w, void (*fn)(void *ctx, const struct watcher_refusal *r),
 			  void *ctx);

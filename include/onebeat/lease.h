@@ -104,7 +104,8 @@ enum onebeat_reason {
 	ONEBEAT_REASON_VERSION = 2,  /* major version differs; the agent closes */
 	ONEBEAT_REASON_FULL = 3,     /* no slot free */
 	ONEBEAT_REASON_DENIED = 4,   /* not allowed for this uid */
-	ONEBEAT_REASON_BUSY = 5 /* the agent could not take the lease now (descriptors, memory) */
+	ONEBEAT_REASON_BUSY = 5, /* the agent could not take the lease now (descriptors, memory) */
+	ONEBEAT_REASON_QUOTA = 6 /* the uid has as many as it may */
 };
 
 #define ONEBEAT_LEASE_MSG_MAX (sizeof(struct onebeat_hello) + ONEBEAT_LARGE_PAYLOAD)

@@ -367,8 +367,12 @@ def test_exec_grace_goes_on_over_a_restart(empty_host):
     assert alive(puppet.pid)
 
 
-def test_thousands_of_processes_say_hello_at_once(host):
+def test_thousands_of_processes_say_hello_at_once(empty_host, tmp_path):
     """Keeper and agent never wait for each other, however many leases are handed over in one turn."""
+    host = empty_host
+    (tmp_path / "conf").write_text("[agent]\nsilent_leases = 3000\n")
+    host.start_registry()
+    host.start_agent(options=("-c", tmp_path / "conf"))
     hello = struct.pack("=IHHHHIIII16sI", 0x4F42454C, 1, 48, 1, 0, 0x01020304, 0, 0, 1, b"test", 0)
     agent = host.agent.agent_pid()
     clients = []

@@ -22,7 +22,7 @@
 static void submit(struct httprig *rig, enum http_method method, const char *target,
 		   uint32_t serial)
 {
-	cr_assert_eq(request_lane_submit(rig->requests, method, target, rig, serial), 0);
+	cr_assert_eq(request_lane_submit(rig->requests, method, target, 0, rig, serial), 0);
 }
 
 static void check_unanswered(const struct httprig_result *result, enum http_end end)
