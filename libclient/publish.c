@@ -12,9 +12,12 @@
  *      block that the version before that one was in
  *  P3  head, checksum and payload, word by word
  *  P4  the version, with release
- *  P5  the slot's dirty bit
+ *  P5  the slot's dirty bit. Release: who takes it sees P4. Acquire: if it was just taken, then P6 sees that
+ *      the bit above was taken before it
  *  P6  the bit of that word, unless it stands. Not skipped because the slot's bit stood already: its setter
- *      may have died before it came here
+ *      may have died before it came here. seq_cst, because one that stands may be somebody's who is killed
+ *      before he rings: then it is P7 that vouches for a bit that we have only seen, and C11 has it so for
+ *      seq_cst operations alone
  *  P7  full fence: the bits before the look at the sleeping word. The agent stores that word, fences and
  *      looks at the bits, so one of us sees the other. A seq_cst operation in the place of the fence would
  *      not order the load behind it
@@ -83,7 +86,7 @@ static void mark_dirty(const struct segment_map *map, uint32_t slot)
 	onebeat_word *l1 = segment_map_word(map, ONEBEAT_L1_OFFSET, slot / 1024);
 	const uint32_t bit = UINT32_C(1) << slot / 32 % 32;
 
-	atomic_fetch_or_explicit(l0, UINT32_C(1) << slot % 32, memory_order_seq_cst);
+	atomic_fetch_or_explicit(l0, UINT32_C(1) << slot % 32, memory_order_acq_rel);
 	ONEBEAT_CRASH_POINT("lib.publish.l0");
 	if (!(atomic_load_explicit(l1, memory_order_seq_cst) & bit))
 		atomic_fetch_or_explicit(l1, bit, memory_order_seq_cst);

@@ -14,8 +14,9 @@
  *
  * Dirty bits. Writers set the slot's bit and then, unless it stands, the bit of its word. We clear in the
  * other order: the word's bit first, the slots' bits second. Bottom-up, a writer could find the upper bit
- * still standing that we are about to clear, and its slot would be lost. The bits are hints all the same:
- * anybody may clear them, so drain_sweep() compares all versions now and then.
+ * still standing that we are about to clear, and its slot would be lost. The second clearing carries the
+ * order of both: a writer whose bit it misses has acquired it, and with it that the upper bit is gone. The
+ * bits are hints all the same: anybody may clear them, so drain_sweep() compares all versions now and then.
  *
  * Sleeping. The writer sets its bits, fences and loads the sleeping word; we store the word, fence and look
  * at the bits. One of both sees the other.
@@ -139,7 +140,7 @@ static uint32_t take_bits(onebeat_word *word)
 {
 	if (atomic_load_explicit(word, memory_order_relaxed) == 0)
 		return 0;
-	return atomic_exchange_explicit(word, 0, memory_order_seq_cst);
+	return atomic_exchange_explicit(word, 0, memory_order_relaxed);
 }
 
 /* Index of the lowest bit, which is cleared. */
@@ -154,7 +155,7 @@ static uint32_t next_bit(uint32_t *bits)
 /* Slots of one L0 word. */
 static uint32_t drain_word(const struct memory *m, uint32_t word, drain_fn fn, void *ctx)
 {
-	uint32_t bits = atomic_exchange_explicit(memory_l0(m) + word, 0, memory_order_seq_cst);
+	uint32_t bits = atomic_exchange_explicit(memory_l0(m) + word, 0, memory_order_acq_rel);
 	uint32_t n = 0;
 
 	ONEBEAT_CRASH_POINT("agent.drain.l0_taken");

@@ -387,7 +387,7 @@ static void mark_dirty(const struct memory *m, uint32_t slot)
 	onebeat_word *l1 = memory_l1(m) + slot / 1024;
 	uint32_t bit = UINT32_C(1) << slot / 32 % 32;
 
-	atomic_fetch_or_explicit(l0, UINT32_C(1) << slot % 32, memory_order_seq_cst);
+	atomic_fetch_or_explicit(l0, UINT32_C(1) << slot % 32, memory_order_acq_rel);
 	if (!(atomic_load_explicit(l1, memory_order_seq_cst) & bit))
 		atomic_fetch_or_explicit(l1, bit, memory_order_seq_cst);
 }
