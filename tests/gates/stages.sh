@@ -170,7 +170,7 @@ tidy_alone() {
 stage_tidy() { # clang-tidy
 	local files
 	built build all || return
-	mapfile -t files < <(sources '*.c' | grep -v -e '^tests/unit/' -e '^tests/gates/' -e '/tsan/')
+	mapfile -t files < <(sources '*.c' | grep -v -e '^tests/unit/' -e '^tests/gates/' -e '^tests/model/' -e '/tsan/')
 	check "clang-tidy: ${#files[@]} files" tidy_all "${files[@]}"
 	refuse_each tidy tidy_alone
 }
