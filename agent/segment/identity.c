@@ -20,6 +20,9 @@
  * given once; where it is to be had it also decides between processes that share number and start
  * time, of which the kernel tells hundredths of a second.
  *
+ * Where a kernel, or a sandbox's filter, has neither SO_PEERPIDFD nor pidfd_open (Linux 5.3), /proc
+ * is all that is left: identity_pidfd_of() then tells death by it when it is asked again and again.
+ *
  * The network namespace is that of the socket (SO_NETNS_COOKIE, Linux 5.14), because the accepted
  * end is made in the namespace of the one that connects. It needs no /proc either.
  */
@@ -27,6 +30,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -50,8 +54,17 @@
 
 /* Set once, before any thread. */
 static bool peer_pidfd_works;
+static bool pidfd_open_works;
 static bool births_work;
 static uint64_t our_netns_cookie; /* 0: unknown */
+
+/* CLOEXEC by itself. */
+static int open_pidfd(pid_t pid)
+{
+	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+	return pidfd < 0 ? -errno : pidfd;
+}
 
 /* 0: the kernel does not tell. */
 static uint64_t get_netns_cookie(int sock)
@@ -79,6 +92,9 @@ bool identity_probe(bool force_pidfd_open)
 
 	peer_pidfd_works = false;
 	births_work = false;
+	pidfd = open_pidfd(getpid());
+	pidfd_open_works = pidfd >= 0;
+	close_fdp(&pidfd);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return false;
 	our_netns_cookie = get_netns_cookie(pair[0]);
@@ -93,6 +109,11 @@ bool identity_probe(bool force_pidfd_open)
 	return true;
 }
 
+bool identity_has_pidfds(void)
+{
+	return peer_pidfd_works || pidfd_open_works;
+}
+
 int identity_peer_pidfd(int sock)
 {
 	int pidfd;
@@ -101,14 +122,6 @@ int identity_peer_pidfd(int sock)
 		return -ENOPROTOOPT;
 	pidfd = get_peer_pidfd(sock);
 	return pidfd == -EINVAL ? -ESRCH : pidfd;
-}
-
-/* CLOEXEC by itself. */
-static int open_pidfd(pid_t pid)
-{
-	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-
-	return pidfd < 0 ? -errno : pidfd;
 }
 
 enum identity_life identity_life(int pidfd)
@@ -254,6 +267,26 @@ static int describe(struct identity *id, int pidfd)
 	return IDENTITY_GONE;
 }
 
+/*
+ * A pidfd at accept, to hold against what /proc says. 0: none, and no harm: it can be had later, or
+ * no process is ever to be got hold of here.
+ */
+static int pidfd_at_accept(int sock, const struct identity *id, int *out)
+{
+	int pidfd;
+
+	*out = -1;
+	if (!peer_pidfd_works && (id->pid == 0 || !pidfd_open_works))
+		return 0;
+	pidfd = peer_pidfd_works ? identity_peer_pidfd(sock) : open_pidfd(id->pid);
+	if (pidfd == -EMFILE && peer_pidfd_works)
+		return 0;
+	if (pidfd < 0)
+		return pidfd;
+	*out = pidfd;
+	return 0;
+}
+
 int identity_of_peer(int sock, struct identity *out, int *pidfd)
 {
 	CLEANUP(close_fdp) int watch = -1;
@@ -261,20 +294,28 @@ int identity_of_peer(int sock, struct identity *out, int *pidfd)
 
 	*pidfd = -1;
 	r = identity_credentials(sock, out);
+	if (r == 0)
+		r = pidfd_at_accept(sock, out, &watch);
 	if (r < 0)
-		return r;
-	if (!peer_pidfd_works && out->pid == 0)
-		return 0; /* nothing can be known of it but the end of its socket */
-	watch = peer_pidfd_works ? identity_peer_pidfd(sock) : open_pidfd(out->pid);
-	if (watch == -ESRCH)
-		return IDENTITY_GONE;
-	if (watch < 0)
-		return watch;
+		return r == -ESRCH ? IDENTITY_GONE : r;
+	if (watch < 0 && identity_has_pidfds())
+		return 0; /* what /proc says of the number may be another's */
 	out->birth = identity_birth(watch);
 	r = describe(out, watch);
 	if (!peer_pidfd_works)
 		*pidfd = take_fd(&watch);
 	return r;
+}
+
+/* Without a pidfd: has its number nobody, or another, or is it dead and not yet waited for? */
+static bool gone_from_proc(const struct identity *id)
+{
+	struct proc_stat stat;
+	CLEANUP(close_fdp) int dir = open_same(id, &stat);
+
+	if (dir == -ENOENT)
+		return kill(id->pid, 0) < 0 && errno == ESRCH;
+	return dir == -ESRCH || (dir >= 0 && stat.dead);
 }
 
 /*
@@ -293,7 +334,7 @@ int identity_pidfd_of(pid_t pid, uint64_t start_ticks)
 		return -ESRCH;
 	pidfd = open_pidfd(pid);
 	if (pidfd < 0)
-		return pidfd;
+		return gone_from_proc(&id) ? -ESRCH : pidfd;
 	dir = open_same(&id, &stat);
 	if (dir >= 0)
 		return take_fd(&pidfd);

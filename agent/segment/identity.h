@@ -39,8 +39,10 @@ enum identity_life {
  */
 bool identity_probe(bool force_pidfd_open);
 
-/* pid, uid, gid and cookie alone, of the peer; all else empty. 0 or a negative errno. */
+/* pid, uid, gid, cookie and network namespace alone, of the peer; all else empty. 0 or a negative errno. */
 int identity_credentials(int sock, struct identity *out);
+/* May any pidfd be had? If not, death is told by /proc, and late. */
+bool identity_has_pidfds(void);
 
 #define IDENTITY_GONE 1
 
@@ -58,7 +60,8 @@ int identity_peer_pidfd(int sock);
 /*
  * A pidfd of pid if it is still the process that started at start_ticks; -ESRCH when it is not, or
  * when the start time was never known; -EACCES: it lives, but /proc does not show whether it is the
- * one.
+ * one. Where there is no pidfd_open, or no descriptor left, another errno, but -ESRCH all the same
+ * when /proc shows that it is dead.
  */
 int identity_pidfd_of(pid_t pid, uint64_t start_ticks);
 /* Is the pidfd readable, that is, the process dead (a zombie is dead)? */

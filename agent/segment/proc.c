@@ -70,15 +70,17 @@ int proc_parse_stat(const char *text, struct proc_stat *out)
 	/* The name, in parentheses, is the process's own choice: only the last ')' ends it. */
 	const char *p = strrchr(text, ')');
 	uint64_t start_ticks;
-	int ppid;
+	int ppid, n_threads;
+	char state;
 
 	if (!p)
 		return -EBADMSG;
-	/* Behind it field 3 (state), 4 (ppid), ... and 22 (start time). */
+	/* Behind it field 3 (state), 4 (ppid), ... 20 (threads), 21 and 22 (start time). */
 	/* NOLINTNEXTLINE(cert-err34-c): the kernel's own text, numbers in its own types */
-	if (sscanf(p + 1, " %*c %d" SKIP_4 SKIP_4 SKIP_4 SKIP_4 " %*s %" SCNu64, &ppid,
-		   &start_ticks) != 2)
+	if (sscanf(p + 1, " %c %d" SKIP_4 SKIP_4 SKIP_4 " %*s %*s %*s %d %*s %" SCNu64, &state,
+		   &ppid, &n_threads, &start_ticks) != 4)
 		return -EBADMSG;
+	out->dead = state == 'X' || (state == 'Z' && n_threads <= 1);
 	out->ppid = ppid;
 	out->start_ticks = start_ticks;
 	return 0;

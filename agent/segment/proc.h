@@ -3,12 +3,14 @@
 #define SEGMENT_PROC_H
 
 #include <stddef.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 struct proc_stat {
 	pid_t ppid; /* 0: none that is visible from here */
 	uint64_t start_ticks;
+	bool dead; /* a zombie, and no other thread of it lives */
 };
 
 /*

@@ -302,6 +302,10 @@ static int prepare(struct watcher *w)
 	if (r < 0)
 		return r;
 	set_quotas(w, identity_probe(w->options.force_pidfd_open) ? 1 : 2);
+	if (!identity_has_pidfds())
+		log_warning("identity.proc",
+			    "error=\"this kernel, or the sandbox, gives no pidfd (Linux 5.3)\" "
+			    "next=\"deaths are looked for in /proc and seen later\"");
 	r = adopt_all(w);
 	return r < 0 ? r : watch_all(w);
 }

@@ -332,11 +332,11 @@ def configured(host, text, **kwargs):
     return host.start_agent(options=["-c", conf], **kwargs)
 
 
-def restart_both(host):
+def restart_both(host, **kwargs):
     """Keeper and agent killed at once, and started again."""
     agent = host.agent.agent_pid()
     host.agent.kill()
     os.kill(agent, signal.SIGKILL)
     host.agent.wait()
     until(lambda: not alive(agent), "the agent is gone too")
-    host.start_agent()
+    host.start_agent(**kwargs)

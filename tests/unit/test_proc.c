@@ -31,6 +31,28 @@ Test(proc, parses_any_name)
 	}
 }
 
+/* A process whose first thread has ended looks like a zombie, and is none. */
+Test(proc, tells_a_dead_process_from_a_dead_first_thread)
+{
+	static const struct {
+		const char *line;
+		bool dead;
+	} cases[] = {
+		{ "17 (Z) S 42 7 7 0 -1 4 1 2 3 4 5 6 7 8 20 0 1 0 9 10", false },
+		{ "17 (x) Z 42 7 7 0 -1 4 1 2 3 4 5 6 7 8 20 0 1 0 9 10", true },
+		{ "17 (x) Z 42 7 7 0 -1 4 1 2 3 4 5 6 7 8 20 0 2 0 9 10", false },
+		{ "17 (x) X 42 7 7 0 -1 4 1 2 3 4 5 6 7 8 20 0 0 0 9 10", true },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct proc_stat st;
+
+		cr_assert_eq(proc_parse_stat(cases[i].line, &st), 0);
+		cr_assert_eq(st.dead, cases[i].dead, "%s", cases[i].line);
+		cr_assert_eq(st.start_ticks, 9);
+	}
+}
+
 Test(proc, refuses_what_is_cut)
 {
 	struct proc_stat st;
