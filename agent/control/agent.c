@@ -18,6 +18,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -90,6 +91,7 @@ static void on_beaten(void *ctx, const struct dom2beat_node *node, uint64_t now_
 
 static void *run_sender(void *ctx)
 {
+	(void)prctl(PR_SET_NAME, "onebeat-sender"); /* for who looks at threads */
 	rcu_register_thread();
 	if (sender_run(ctx) < 0)
 		_exit(1); /* an agent that cannot send is none: the keeper starts another */
@@ -99,6 +101,7 @@ static void *run_sender(void *ctx)
 
 static void *run_server(void *ctx)
 {
+	(void)prctl(PR_SET_NAME, "onebeat-control");
 	rcu_register_thread();
 	server_run(ctx);
 	rcu_unregister_thread();

@@ -196,6 +196,9 @@ static void on_message(struct child *c, const struct channel_msg *msg, int fd)
 	case CHANNEL_READY:
 		on_ready(c, msg->id);
 		break;
+	case CHANNEL_ALIVE:
+		c->alive = msg->id;
+		break;
 	case CHANNEL_UPGRADE:
 		close_fdp(
 			&c->asks_fd); /* one at a time is looked at: the earlier one sees the end */
@@ -266,9 +269,11 @@ void child_talk(struct child *c)
 	send_answers(c);
 }
 
-static void order(struct child *c, enum channel_type type)
+static void order(struct child *c, enum channel_type type, uint64_t id)
 {
-	const struct channel_msg msg = { .version = CHANNEL_VERSION, .type = (uint16_t)type };
+	const struct channel_msg msg = { .version = CHANNEL_VERSION,
+					 .type = (uint16_t)type,
+					 .id = id };
 
 	if (c->link < 0 || answers_full(&c->answers))
 		return; /* it does not listen, and will be killed in the end */
@@ -278,14 +283,19 @@ static void order(struct child *c, enum channel_type type)
 
 void child_stop(struct child *c)
 {
-	order(c, CHANNEL_STOP);
+	order(c, CHANNEL_STOP, 0);
+}
+
+void child_ask(struct child *c, uint64_t number)
+{
+	order(c, CHANNEL_ASK, number);
 }
 
 void child_yield(struct child *c)
 {
 	c->yields = true;
 	if (c->can & CHANNEL_CAN_YIELD)
-		order(c, CHANNEL_YIELD);
+		order(c, CHANNEL_YIELD, 0);
 	else
 		kill(c->pid,
 		     SIGKILL); /* of an earlier release: it would say that it leaves for good */

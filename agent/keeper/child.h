@@ -33,6 +33,7 @@ struct child {
 	uint64_t can;      /* CHANNEL_CAN_...: what it knows */
 	bool start_failed; /* the last start came to nothing */
 	bool yields;       /* its end is wanted, and another follows at once */
+	uint64_t alive;    /* number of the last question that it has answered */
 	int asks_fd;       /* it brings somebody who asks for an upgrade; -1 */
 	bool left;         /* it has said that it leaves for good, with left_status */
 	int left_status;
@@ -57,6 +58,8 @@ short child_events(const struct child *c);
 void child_talk(struct child *c);
 /* Asks it to finish. */
 void child_stop(struct child *c);
+/* Asks whether it is at work. */
+void child_ask(struct child *c, uint64_t number);
 /* Asks it to make way for another, which is started as soon as it has ended. */
 void child_yield(struct child *c);
 /* It has died (how: from waitpid). last: it is not to be started again. */

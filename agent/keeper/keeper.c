@@ -35,11 +35,14 @@
 #include "base/clock.h"
 #include <onebeat/crashpoint.h>
 #include "base/log.h"
+#include "keeper/activation.h"
 #include "keeper/child.h"
+#include "keeper/fdstore.h"
 #include "keeper/notify.h"
 #include "keeper/runtime_dir.h"
 #include "keeper/state.h"
 #include "keeper/upgrade.h"
+#include "keeper/watchdog.h"
 
 struct keeper {
 	const struct keeper_options *options;
@@ -47,9 +50,13 @@ struct keeper {
 	struct upgrade upgrade;
 	struct runtime_dir dir;
 	struct child child;
+	struct activation activation;
+	struct watchdog watchdog;
 	int signal_fd;
+	pid_t told_pid;       /* the agent that the service manager has been told of */
 	uint64_t kill_due_ms; /* CLOCK_NEVER: the child may live */
 	bool announced;
+	bool restored; /* the manager's store still has what we hold */
 	bool stopping; /* with the child's end comes ours */
 	bool done;
 };
@@ -84,6 +91,54 @@ static void announce(struct keeper *k)
 		log_warning("keeper.notify",
 			    "error=%s next=\"the service manager may wait in vain\"",
 			    LOG_Q(strerror(-r)));
+	if (k->restored)
+		fdstore_forget(&k->child.held);
+	watchdog_start(&k->watchdog, clock_now_ms());
+}
+
+/* What systemctl status shows: which agent works, or that none does. */
+static void tell_status(struct keeper *k)
+{
+	const struct child *c = &k->child;
+	pid_t works = c->ready_ms != 0 ? c->pid : 0;
+	char state[128];
+
+	if (!k->announced || works == k->told_pid)
+		return;
+	k->told_pid = works;
+	if (works)
+		snprintf(state, sizeof(state), "STATUS=version %s, agent %d works", ONEBEAT_VERSION,
+			 (int)works);
+	else
+		snprintf(state, sizeof(state), "STATUS=no agent works; another one is started");
+	(void)notify_manager(state);
+}
+
+static void watch(struct keeper *k, uint64_t now_ms)
+{
+	struct child *c = &k->child;
+	struct watchdog *w = &k->watchdog;
+	unsigned int act;
+
+	watchdog_answered(w, c->alive);
+	if (now_ms < w->due_ms)
+		return;
+	act = watchdog_round(w, c->ready_ms != 0 && !c->yields ? c->pid : 0,
+			     c->can & CHANNEL_CAN_YIELD, now_ms);
+	if (act & WATCHDOG_ASK)
+		child_ask(c, w->asked);
+	if (act & WATCHDOG_KILL) {
+		log_error("agent.hung", "pid=%d reason=\"no answer within %llu ms\" next=killed",
+			  (int)c->pid, (unsigned long long)w->half_ms);
+		ONEBEAT_CRASH_POINT("keeper.watchdog.hung");
+		kill(c->pid, SIGKILL); /* not yet waited for: the pid is still its own */
+	}
+	if (act & WATCHDOG_TELL)
+		log_error(
+			"keeper.watchdog",
+			"reason=\"no agent works\" next=\"the service manager is not told otherwise\"");
+	if (act & WATCHDOG_PET)
+		(void)notify_manager("WATCHDOG=1");
 }
 
 /* Acts on what the child has said, or not said any more. */
@@ -96,6 +151,7 @@ static void on_child(struct keeper *k)
 		announce(k);
 	if (c->left && !k->stopping) {
 		log_info("agent.left", "pid=%d status=%d", (int)c->pid, c->left_status);
+		(void)notify_manager("STOPPING=1\n");
 		k->stopping = true;
 		upgrade_abandon(&k->upgrade, "onebeatd was told to stop or leave meanwhile");
 	}
@@ -156,7 +212,8 @@ static void on_signals(struct keeper *k)
 static uint64_t earliest(const struct keeper *k)
 {
 	const uint64_t dues[] = { k->child.start_due_ms, k->kill_due_ms,
-				  upgrade_due_ms(&k->upgrade) };
+				  upgrade_due_ms(&k->upgrade),
+				  k->stopping ? CLOCK_NEVER : k->watchdog.due_ms };
 	uint64_t due = CLOCK_NEVER;
 
 	for (size_t i = 0; i < sizeof(dues) / sizeof(dues[0]); i++)
@@ -183,6 +240,9 @@ static int turn(struct keeper *k)
 	if (!k->stopping && !c->left && now_ms >= c->start_due_ms)
 		child_start(c);
 	upgrade_turn(&k->upgrade, now_ms);
+	if (!k->stopping)
+		watch(k, now_ms);
+	tell_status(k);
 	return 0;
 }
 
@@ -236,12 +296,27 @@ static bool take_folder(struct keeper *k)
 	}
 	if (r == 0) {
 		ONEBEAT_CRASH_POINT("keeper.folder.locked");
-		r = runtime_dir_bind(&k->dir, why);
+		r = runtime_dir_bind(&k->dir, &k->activation, why);
 		ONEBEAT_CRASH_POINT("keeper.folder.bound");
 	}
 	if (r < 0)
 		log_error("keeper.folder", "error=%s", LOG_Q(why));
 	return r == 0;
+}
+
+/* False when it has said why we cannot run. */
+static bool start(struct keeper *k)
+{
+	if (activation_take(&k->activation) < 0) {
+		log_error("keeper.activation", "error=%s", LOG_Q(strerror(ENOMEM)));
+		return false;
+	}
+	ONEBEAT_CRASH_POINT("keeper.activation.taken");
+	if (!take_folder(k))
+		return false;
+	(void)fdstore_restore(&k->activation, &k->child.held);
+	k->restored = k->activation.n_fds > 0; /* also when nothing of it was of use */
+	return true;
 }
 
 /* A descriptor of our predecessor's becomes ours. False when it is not open. */
@@ -279,6 +354,8 @@ static void take_state(struct keeper *k)
 	struct child *c = &k->child;
 
 	k->dir.path = s->runtime_dir;
+	k->dir.keep_clients = s->kept_sockets & 1;
+	k->dir.keep_control = s->kept_sockets >> 1 & 1;
 	k->announced = true;
 	c->pid = s->agent_pid;
 	c->can = s->agent_can;
@@ -336,6 +413,7 @@ static int run(struct keeper *k)
 	if (r == 0 && k->options->state_fd > 0) {
 		upgrade_done(&k->upgrade, &k->state);
 		ONEBEAT_CRASH_POINT("keeper.resume.answered");
+		watchdog_start(&k->watchdog, clock_now_ms());
 		on_sigchld(k); /* a death just before the exec */
 	}
 	while (r == 0 && !k->done)
@@ -361,11 +439,14 @@ int keeper_run(const struct keeper_options *options)
 	k.upgrade.options = options;
 	k.upgrade.dir = &k.dir;
 	k.upgrade.child = &k.child;
-	if (options->state_fd > 0 ? resume(&k) : take_folder(&k)) {
+	watchdog_init(&k.watchdog);
+	if (options->state_fd > 0 ? resume(&k) : start(&k)) {
 		raise_limit();
 		status = run(&k);
+		fdstore_save(&k.child.held);
 		log_info("keeper.end", "status=%d", status);
 	}
+	activation_deinit(&k.activation);
 	upgrade_deinit(&k.upgrade);
 	child_deinit(&k.child);
 	runtime_dir_deinit(&k.dir);

@@ -181,35 +181,60 @@ static int make_socket(const struct runtime_dir *rd, const char *name, int type,
 	return listen(sock, backlog) < 0 ? -errno : take_fd(&sock);
 }
 
-int runtime_dir_bind(struct runtime_dir *rd, char why[RUNTIME_DIR_WHY_MAX])
+/* The manager's socket, or one that we bind. */
+static int take_socket(struct runtime_dir *rd, struct activation *given, const char *name, int type,
+		       mode_t mode, int backlog, bool *keep, char why[RUNTIME_DIR_WHY_MAX])
 {
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	int r;
 
-	r = make_socket(rd, ONEBEAT_CLIENT_SOCKET, SOCK_SEQPACKET, CLIENTS_MODE, CLIENTS_BACKLOG);
+	snprintf(path, sizeof(path), "%s/%s", rd->path, name);
+	r = activation_socket(given, name, type, path, why);
+	*keep = r >= 0;
+	if (r == -EINVAL || r >= 0)
+		return r;
+	r = make_socket(rd, name, type, mode, backlog);
+	return r < 0 ? fail(r, why, "cannot bind %s: %s", path, strerror(-r)) : r;
+}
+
+int runtime_dir_bind(struct runtime_dir *rd, struct activation *given,
+		     char why[RUNTIME_DIR_WHY_MAX])
+{
+	const char *stray;
+	int r;
+
+	r = take_socket(rd, given, ONEBEAT_CLIENT_SOCKET, SOCK_SEQPACKET, CLIENTS_MODE,
+			CLIENTS_BACKLOG, &rd->keep_clients, why);
 	if (r < 0)
-		return fail(r, why, "cannot bind %s/%s: %s", rd->path, ONEBEAT_CLIENT_SOCKET,
-			    strerror(-r));
+		return r;
 	rd->clients_fd = r;
-	r = make_socket(rd, ONEBEAT_CONTROL_SOCKET, SOCK_STREAM, CONTROL_MODE, CONTROL_BACKLOG);
+	r = take_socket(rd, given, ONEBEAT_CONTROL_SOCKET, SOCK_STREAM, CONTROL_MODE,
+			CONTROL_BACKLOG, &rd->keep_control, why);
 	if (r < 0)
-		return fail(r, why, "cannot bind %s/%s: %s", rd->path, ONEBEAT_CONTROL_SOCKET,
-			    strerror(-r));
+		return r;
 	rd->control_fd = r;
+	stray = activation_stray(given);
+	if (stray)
+		return fail(-EINVAL, why,
+			    "the service manager's socket %s is neither %s nor %s: "
+			    "FileDescriptorName= has to say which it is",
+			    stray, ONEBEAT_CLIENT_SOCKET, ONEBEAT_CONTROL_SOCKET);
 	return 0;
 }
 
-static void unbind(const struct runtime_dir *rd, int *sock, const char *name)
+static void unbind(const struct runtime_dir *rd, int *sock, const char *name, bool keep)
 {
 	if (*sock < 0)
 		return;
-	(void)unlinkat(rd->dir_fd, name, 0); /* somebody was faster: gone is gone */
+	if (!keep)
+		(void)unlinkat(rd->dir_fd, name, 0); /* somebody was faster: gone is gone */
 	close_fdp(sock);
 }
 
 void runtime_dir_deinit(struct runtime_dir *rd)
 {
-	unbind(rd, &rd->clients_fd, ONEBEAT_CLIENT_SOCKET);
-	unbind(rd, &rd->control_fd, ONEBEAT_CONTROL_SOCKET);
+	unbind(rd, &rd->clients_fd, ONEBEAT_CLIENT_SOCKET, rd->keep_clients);
+	unbind(rd, &rd->control_fd, ONEBEAT_CONTROL_SOCKET, rd->keep_control);
 	/* Or our pid would be told for the next holder's, until that one has written its own. */
 	if (rd->lock_fd >= 0)
 		(void)ftruncate(rd->lock_fd, 0);

@@ -134,6 +134,8 @@ static int pack(const struct upgrade *u, const struct manifest_entry *list, uint
 				   .restart_delay_ms = c->restart.delay_ms,
 				   .restart_n_early = c->restart.n_early,
 				   .from_pid = u->from_pid,
+				   .kept_sockets = (uint8_t)(u->dir->keep_clients |
+							     u->dir->keep_control << 1),
 				   .from_version = ONEBEAT_VERSION };
 
 	int low, fd;

@@ -9,6 +9,11 @@ role_of(point) is who dies: the library's process is the subject.
 """
 
 import contextlib
+import os
+import signal
+
+from host import alive, until
+from manager import Manager
 
 STORIES = {}
 
@@ -135,6 +140,40 @@ class upgrade(Registered):
     def step(self, w):
         w.gone.add(w.agent.agent_pid())
         w.agent.ctl("upgrade", check=False)
+
+
+@story
+class service_restart(Registered):
+    """The service manager stops and starts us: it keeps the descriptors in between."""
+
+    def prepare(self, w):
+        w.manager = Manager(w.host)
+        super().prepare(w)
+
+    def step(self, w):
+        w.gone.add(w.agent.agent_pid())
+        w.agent.kill(signal.SIGTERM)
+        if w.agent.wait() == 0:
+            w.host.agent = None
+            with contextlib.suppress(AssertionError):
+                w.start_agent()
+
+
+@story
+class agent_hangs(Registered):
+    """Under a watchdog an agent that is stopped is replaced. One whose keeper is killed first goes on and ends."""
+
+    def prepare(self, w):
+        w.manager = Manager(w.host, watchdog_s=4)
+        super().prepare(w)
+
+    def step(self, w):
+        pid = w.agent.agent_pid()
+        w.gone.add(pid)
+        os.kill(pid, signal.SIGSTOP)
+        until(lambda: w.fired() or not alive(pid), "the keeper has noticed")
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
 
 
 @story

@@ -34,6 +34,7 @@ class World:
         self.done = self.folder / "plan.done"
         self.clients = []
         self.subject = self.bystander = None
+        self.manager = None  # a service manager, in stories that have one
         self.victim = None
         self.gone = set()  # agents that were killed
         self.died_at = {}  # key -> boottime of its process's death
@@ -47,7 +48,8 @@ class World:
         return {"ONEBEAT_CRASH_AT": str(self.plan)} if armed else {}  # without a plan nobody looks there
 
     def start_agent(self):
-        self.host.start_agent(env=dict(os.environ, **self.env("agent")))
+        start = self.manager.start if self.manager else self.host.start_agent
+        start(env=dict(os.environ, **self.env("agent")))
 
     @property
     def agent(self):

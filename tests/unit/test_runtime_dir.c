@@ -16,6 +16,9 @@
 
 #include "keeper/runtime_dir.h"
 
+/* What no service manager has given. */
+static struct activation nothing = ACTIVATION_NULL;
+
 static char base[64];
 static char path[128];
 static char why[RUNTIME_DIR_WHY_MAX];
@@ -73,7 +76,7 @@ Test(runtime_dir, has_safe_modes)
 	for (size_t i = 0; i < 3; i++) {
 		umask(masks[i]);
 		cr_assert_eq(take(), 0, "%s", why);
-		cr_assert_eq(runtime_dir_bind(&rd, why), 0, "%s", why);
+		cr_assert_eq(runtime_dir_bind(&rd, &nothing, why), 0, "%s", why);
 		cr_assert_eq(umask(masks[i]), masks[i], "not given back");
 		cr_assert_eq(mode_of(path), S_IFDIR | 0755);
 		cr_assert_eq(mode_of(in_dir("client.sock")), S_IFSOCK | 0666);
@@ -109,7 +112,7 @@ static void check_flags(int fd, int type)
 Test(runtime_dir, has_sockets_that_listen)
 {
 	cr_assert_eq(take(), 0, "%s", why);
-	cr_assert_eq(runtime_dir_bind(&rd, why), 0, "%s", why);
+	cr_assert_eq(runtime_dir_bind(&rd, &nothing, why), 0, "%s", why);
 	check_flags(rd.clients_fd, SOCK_SEQPACKET);
 	check_flags(rd.control_fd, SOCK_STREAM);
 	cr_assert(fcntl(rd.lock_fd, F_GETFD) & FD_CLOEXEC);
@@ -129,7 +132,7 @@ Test(runtime_dir, replaces_stale_sockets)
 	FILE *f;
 
 	cr_assert_eq(take(), 0);
-	cr_assert_eq(runtime_dir_bind(&rd, why), 0);
+	cr_assert_eq(runtime_dir_bind(&rd, &nothing, why), 0);
 	close(rd.clients_fd);
 	close(rd.control_fd);
 	close(rd.lock_fd);
@@ -141,7 +144,7 @@ Test(runtime_dir, replaces_stale_sockets)
 	fclose(f);
 
 	cr_assert_eq(take(), 0, "%s", why);
-	cr_assert_eq(runtime_dir_bind(&rd, why), 0, "%s", why);
+	cr_assert_eq(runtime_dir_bind(&rd, &nothing, why), 0, "%s", why);
 	cr_assert(connect_to("client.sock", SOCK_SEQPACKET) >= 0);
 	cr_assert(connect_to("control.sock", SOCK_STREAM) >= 0);
 	cr_assert_eq(mode_of("/etc/passwd") & S_IFMT, S_IFREG);
@@ -239,7 +242,7 @@ Test(runtime_dir, is_refused_when_its_name_is_too_long)
 	cr_assert(strstr(why, path) && strstr(why, "90"), "%s", why);
 	path[90] = '\0';
 	cr_assert_eq(take(), 0, "%s", why);
-	cr_assert_eq(runtime_dir_bind(&rd, why), 0, "%s", why);
+	cr_assert_eq(runtime_dir_bind(&rd, &nothing, why), 0, "%s", why);
 	cr_assert(connect_to("control.sock", SOCK_STREAM) >= 0);
 	runtime_dir_deinit(&rd);
 	unlink(in_dir("lock"));
