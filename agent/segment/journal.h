@@ -10,8 +10,10 @@
 #include <onebeat/segment.h>
 
 #define JOURNAL_DOMAINS_MAX 64u
+#ifndef JOURNAL_LEASES_MAX /* the fuzzing build, which makes a journal for every input, has smaller tables */
 #define JOURNAL_LEASES_MAX 65536u
 #define JOURNAL_INSTANCES_MAX 131072u
+#endif
 
 /* What the agent knows and a successor must: one struct a table. Plain numbers only; written whole, so
  * padding has a name. */

@@ -122,7 +122,49 @@ def messages():
                                                    call(ATTEND), call(STATUS)]))
 
 
+# Steps of fuzz_handshake.c: a client, what it does, and what that takes.
+HELLO, ASK_STEP, BABBLE_STEP, BELL, SHUT, CLOSE, PUBLISH, SCRIBBLE, KEEPER, RESTART = range(1, 11)
+DESCRIPTOR = bytes([0, 3, 0, 0, 255])  # port, flags, policy, service, nothing spoilt
+
+
+def step(client, what, rest=b""):
+    return bytes([client, what]) + rest
+
+
+def handshake():
+    plain = step(0, HELLO, bytes([0, 0]))
+    full = step(0, HELLO, bytes([0, 1]) + DESCRIPTOR)
+    write("handshake", "hello", plain)
+    write("handshake", "hello-and-close", full + step(0, CLOSE))
+    write("handshake", "published", plain + step(0, PUBLISH, bytes([0, 1]) + DESCRIPTOR) + step(0, BELL) +
+          step(0, PUBLISH, bytes([0, 0])))
+    write("handshake", "asks", full + step(0, ASK_STEP, bytes([0, 2, 1]) + bytes([1, 3, 1, 1, 255])) +
+          step(0, ASK_STEP, bytes([1, 3, 0])))
+    write("handshake", "restart", full + step(0, RESTART) + step(0, BELL) + step(0, CLOSE) + step(0, RESTART))
+    write("handshake", "two", full + step(1, HELLO, bytes([0, 1]) + DESCRIPTOR) + step(0, SHUT) +
+          step(1, CLOSE))
+    write("handshake", "keeper-refuses", step(0, KEEPER, b"\1") + full)
+    rest = struct.pack("<HHIIII16sI", 1, 0, 0x01020304, 0, 0, 1, b"", 12) + bytes(12)
+    write("handshake", "hello-by-bytes", step(0, BABBLE_STEP, bytes([2, 60, 1]) + bytes(8) + rest))
+    write("handshake", "no-class", plain + step(0, ASK_STEP, bytes([1, 3, 0])))
+    write("handshake", "garbage", step(0, BABBLE_STEP, bytes([2, 60, 1]) + bytes(60)) +
+          plain + step(0, SCRIBBLE, struct.pack("<II", 0x3000, 77)))
+
+
+def control():
+    """The pace first, then the request: magic, version, verb, flags."""
+    for verb, name in enumerate(["list", "status", "ping", "events", "leave", "stop", "unknown"], 1):
+        write("control", name, b"\x0b" + struct.pack("<IHHI", 0x4f424354, 1, verb, 0))
+    write("control", "slow", b"\0" + struct.pack("<IHHI", 0x4f424354, 1, 3, 0))
+    write("control", "too-much", b"\xff" + struct.pack("<IHHI", 0x4f424354, 1, 1, 0) + bytes(40))
+    write("control", "half", b"\xff" + struct.pack("<IH", 0x4f424354, 1))
+    write("control", "later-version", b"\xff" + struct.pack("<IHHI", 0x4f424354, 2, 1, 0))
+    write("control", "flags", b"\xff" + struct.pack("<IHHI", 0x4f424354, 1, 1, 1))
+
+
 def main():
+    control()
+    handshake()
     decode()
     drain()
     messages()
