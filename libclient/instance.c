@@ -7,13 +7,15 @@
  * One answer is waited for by one call only: an agent that does not answer must not slow every update down.
  *
  * A deregistered instance is at an end for its caller, but is remembered until the agent has been told, so that
- * a leave is not lost while no agent is there.
+ * a leave is not lost while no agent is there. So a leave looks at the lease first: it is the last word on its
+ * instance, and no later call would say it again to the agent that came in a dead one's place.
  */
 #include <string.h>
 
 #include "clock.h"
 #include "grant.h"
 #include "handle.h"
+#include "messages.h"
 #include "pump.h"
 #include "spec.h"
 
@@ -222,6 +224,9 @@ static void leave(struct onebeat *ob, struct onebeat_instance *inst)
 		onebeat__grant_forget(inst);
 		return;
 	}
+	/* Withdrawn in the memory of an agent that has gone, it would be forgotten here and kept there. */
+	if (handle_link(ob) != LINK_DETACHED)
+		onebeat__messages_take(ob);
 	onebeat__grant_serve(ob, inst);
 	if (inst->used)
 		(void)settle(ob, inst, is_gone);

@@ -170,6 +170,22 @@ def test_keeper_killed_agent_stops_within_a_second_and_deregisters_nothing(host)
     assert len(host.registry.registers()) == 1 and host.registry.deregisters() == []
 
 
+def test_deregistered_before_the_keepers_death_was_noticed_is_gone(host):
+    """What it wrote into the lost memory nobody reads; the next agent knows the instance from the journal."""
+    puppet = host.puppet()
+    puppet.register("a", service="orders", ip="10.0.0.1", port=8080)
+    up(puppet)
+    agent = host.agent.agent_pid()
+    host.agent.kill()
+    host.agent.wait()
+    until(lambda: not alive(agent), "the agent is gone too")
+    host.start_agent()
+    until(lambda: (i := host.instance("orders")) and i["state"] == "UP", "adopted by the next one")
+    puppet.do("deregister a")
+    until(lambda: host.registry.deregisters("orders"), "deregistered")
+    until(lambda: host.instance("orders") is None, "forgotten")
+
+
 def test_leave_deregisters_all_and_stops(host):
     puppet = host.puppet()
     for i in range(5):

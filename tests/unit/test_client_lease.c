@@ -245,6 +245,21 @@ Test(client_lease, updates_find_the_new_agent_by_themselves)
 			 standin_agent_n_slots(rig.agent, ONEBEAT_OP_LIVE) == 1)));
 }
 
+/* Nobody has looked at the lease since its end: the old memory is there, and nobody reads it. */
+Test(client_lease, leave_is_told_to_the_agent_that_came_in_a_dead_ones_place)
+{
+	struct onebeat_instance *inst;
+
+	client_rig_start(&rig);
+	client_rig_open(&rig, NULL);
+	inst = client_rig_register(&rig, PORT);
+	client_rig_await(&rig, PORT, ONEBEAT_OP_LIVE);
+	client_rig_start(&rig);
+	cr_assert_eq(onebeat_deregister(inst), 0);
+	cr_assert(UNTIL((attends(), standin_agent_n_slots(rig.agent, ONEBEAT_OP_WITHDRAW) == 1)));
+	cr_assert_eq(standin_agent_n_slots(rig.agent, ONEBEAT_OP_LIVE), 0);
+}
+
 /* Every call that may use the number. */
 static void use_everything(struct onebeat_instance *inst)
 {
