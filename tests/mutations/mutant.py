@@ -99,14 +99,14 @@ class Build:
             self.commands.setdefault(os.path.relpath(entry["file"], ROOT), shlex.split(entry["command"]))
         self.links = {}
 
-    def compile(self, file, source, out, front=()):
-        """Compiles source as if it were file. front: flags before all others."""
+    def compile(self, file, source, out):
+        """Compiles source as if it were file."""
         if file not in self.commands:
             raise Fault(f"{file} is not compiled by this build")
         words = self.commands[file]
         cut = words.index("-o")
         # Warnings are not what a mutation is judged by.
-        command = [words[0], *front, *words[1:cut], "-I", str((ROOT / file).parent), "-w",
+        command = [*words[:cut], "-I", str((ROOT / file).parent), "-w",
                    "-o", str(out), "-c", str(source)]
         run(command, f"{file} does not compile")
 
@@ -139,6 +139,7 @@ class Mutant:
 
     def __init__(self, build, mutation, folder):
         self.build = build
+        self.mutation = mutation
         self.folder = pathlib.Path(folder)
         shutil.rmtree(self.folder, ignore_errors=True)
         (self.folder / "bin" / "tests").mkdir(parents=True)

@@ -1,23 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """What can be run on a mutant, and on the code as it is, by the same words
 
-    orders                        publish.c and drain.c under C++11's memory model (orders/orders.cc)
+    orders                        publish.c and drain.c under C11's memory model (tests/model/orders)
     unit PROGRAM [SUITE/TEST]     a unit test's program, or some of its tests
-    story FILE[::TEST]            an integration test, or a story of this folder
+    story FILE[::TEST]            an integration test
+    soak SECONDS SEED             the kill soak (tests/soak/)
 
 A suite is given the mutant, or None for the code as it is, and returns (passed, what it said).
 """
 
 import os
-import pathlib
+import re
 import signal
 import subprocess
 import sys
 import threading
 
-from mutant import ROOT, Fault, run
+from mutant import ROOT, Fault
 
-HERE = pathlib.Path(__file__).resolve().parent
 TIMEOUT_S = 150
 
 
@@ -38,43 +38,23 @@ def execute(command, env=None):
 
 
 class Orders:
-    """The model checker's part is compiled once; the code's two sides for each mutant."""
-
-    sides = ("libclient/publish.c", "agent/segment/drain.c", "tests/mutations/orders/parts.c")
+    """The models' own gate takes edits, not compiled objects; what it compiles for all is kept beside them."""
 
     def __init__(self, build):
-        self.build = build
-        self.folder = build.path / "mutations" / "orders"
+        self.folder = build.path / "model"
         self.lock = threading.Lock()
-
-    def object_of(self, file, source, out):
-        self.build.compile(file, source, out, front=["-I", str(HERE / "orders")])
-        return out
-
-    def compile_once(self):
-        with self.lock:
-            if self.folder.exists():
-                return
-            self.folder.mkdir(parents=True)
-            for file in self.sides:
-                self.object_of(file, ROOT / file, self.folder / f"{pathlib.Path(file).stem}.o")
-            # relacy is of 2019 and full of what a compiler of today warns of.
-            run(["g++", "-std=gnu++17", "-O1", "-w", "-c", str(HERE / "orders" / "orders.cc"),
-                 "-o", str(self.folder / "orders.o")], "orders.cc does not compile")
 
     def __call__(self, mutant, words):
         if words:
             raise Fault("orders takes no words")
-        self.compile_once()
-        program = (mutant.folder if mutant else self.folder) / "orders-program"
-        objects = [self.folder / "orders.o"]
-        for file in self.sides:
-            out = self.folder / f"{pathlib.Path(file).stem}.o"
-            if mutant and file in mutant.sources:
-                out = self.object_of(file, mutant.sources[file], mutant.folder / f"orders-{out.name}")
-            objects.append(out)
-        run(["g++", *map(str, objects), "-o", str(program)], "orders does not link")
-        return execute([program])
+        edits = []
+        for file, old, new in mutant.mutation.edits if mutant else ():
+            edits += ["--edit", file, re.escape(old), new.replace("\\", "\\\\")]
+        command = [sys.executable, ROOT / "tests" / "model" / "orders", *edits]
+        if (self.folder / "machine.o").exists():
+            return execute([*command, self.folder / f"mutant-{mutant.mutation.name if mutant else 'none'}"])
+        with self.lock:
+            return execute([*command, self.folder / f"mutant-{mutant.mutation.name if mutant else 'none'}"])
 
 
 class Unit:
@@ -96,12 +76,22 @@ class Story:
     def __call__(self, mutant, words):
         if len(words) != 1:
             raise Fault("story wants FILE[::TEST]")
-        folder = HERE if (HERE / words[0].partition("::")[0]).exists() else ROOT / "tests" / "integration"
         env = {"ONEBEAT_BUILD": str(mutant.programs() if mutant else self.build.path),
                "PYTHONDONTWRITEBYTECODE": "1"}
         return execute([sys.executable, "-m", "pytest", "-c", ROOT / "tests" / "pytest.ini", "-x", "-q",
-                        folder / words[0]], env)
+                        ROOT / "tests" / "integration" / words[0]], env)
+
+
+class Soak:
+    def __init__(self, build):
+        self.build = build
+
+    def __call__(self, mutant, words):
+        seconds, seed = words
+        return execute([sys.executable, "-B", ROOT / "tests" / "soak" / "soak", "--seconds", seconds, "--seed", seed,
+                        mutant.programs() if mutant else self.build.path])
 
 
 def all_suites(build):
-    return {"orders": Orders(build), "unit": Unit(build), "story": Story(build)}
+    return {"orders": Orders(build), "unit": Unit(build), "story": Story(build),
+            "soak": Soak(build)}
