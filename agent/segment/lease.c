@@ -77,6 +77,7 @@ struct lease *lease_new(struct watcher *w, int fd, const struct identity *identi
 	lease->pidfd = pidfd;
 	lease->watch = LOOP_NO_WATCH;
 	lease->pid_watch = LOOP_NO_WATCH;
+	lease->look_due_ms = CLOCK_NEVER;
 	lease->exec_due_ms = CLOCK_NEVER;
 	lease->mind_due_ms = CLOCK_NEVER;
 	lease->hello_due_ms = CLOCK_NEVER;

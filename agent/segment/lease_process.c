@@ -115,14 +115,34 @@ void lease_watch_owner(struct lease *lease)
 	}
 }
 
-/* An exec() that HELLO did not declare: what runs there now never asked to be registered. */
+static bool has_holds(const struct lease *lease)
+{
+	for (const struct slot *s = lease->slots; s; s = s->lease_next) {
+		if (s->state == SLOT_LIVE || s->state == SLOT_LOST)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * An exec() that HELLO did not declare: what runs there now never asked to be registered. The end of the socket is
+ * where it mostly shows; one that had closed everything before executes unheard, so it is looked at now and then.
+ */
 void lease_check_program(struct lease *lease)
 {
-	if ((lease->flags & ONEBEAT_HELLO_ACROSS_EXEC) ||
-	    identity_same_program(&lease->identity) != IDENTITY_DEAD)
+	const uint64_t due_ms = clock_now_ms() + lease->watcher->options.exec_grace_ms;
+	enum identity_life same;
+
+	lease->look_due_ms = CLOCK_NEVER;
+	if ((lease->flags & ONEBEAT_HELLO_ACROSS_EXEC) || !has_holds(lease))
 		return;
-	lease->exec_due_ms = clock_now_ms() + lease->watcher->options.exec_grace_ms;
-	note_due(lease->watcher, lease->exec_due_ms);
+	same = identity_same_program(&lease->identity);
+	if (same == IDENTITY_DEAD)
+		lease->exec_due_ms = due_ms;
+	else if (same == IDENTITY_ALIVE)
+		lease->look_due_ms = due_ms;
+	if (same != IDENTITY_UNKNOWN)
+		note_due(lease->watcher, due_ms);
 }
 
 /* Another program runs in that process: it never asked to be registered. */
@@ -182,8 +202,11 @@ void lease_round(struct watcher *w, uint64_t now_ms)
 		lease = w->leases.items[i];
 		if (!lease)
 			continue;
+		if (lease->look_due_ms <= now_ms)
+			lease_check_program(lease);
 		if (lease->state == LEASE_NEW)
 			note_due(w, lease->hello_due_ms);
+		note_due(w, lease->look_due_ms);
 		note_due(w, lease->exec_due_ms);
 		note_due(w, lease->mind_due_ms);
 	}

@@ -47,6 +47,7 @@ struct lease {
 	uint64_t pid_watch;
 	uint64_t mind_due_ms;  /* its process could not be watched: tried again then; CLOCK_NEVER */
 	uint64_t hello_due_ms; /* LEASE_NEW: closed then */
+	uint64_t look_due_ms;  /* when its program is looked at again; CLOCK_NEVER */
 	uint64_t exec_due_ms; /* runs another program since its socket ended: orphan then; CLOCK_NEVER */
 	struct identity identity;
 	struct quota_account *account;

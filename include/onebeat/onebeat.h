@@ -14,17 +14,30 @@
  *  - Threads: calls on one handle may come from any thread; they exclude each other for short moments.
  *    onebeat_close() must be the last call on its handle.
  *  - Signals: only onebeat_tick() may be called from a signal handler.
+ *  - Threads of a process: none is special. The process lives until its last thread has ended, also when
+ *    main() has left by pthread_exit(). A stopped process (SIGSTOP) lives; see progress_timeout_ms.
  *  - fork(): a handle belongs to the process that opened it. In a forked child onebeat_tick() and
- *    onebeat_status() go on working; every other call returns ONEBEAT_E_FORKED. The child keeps the
- *    parent's instances alive by existing (see enum onebeat_policy) and may onebeat_open() a handle of
- *    its own at any time. A child of vfork() must call nothing here.
- *  - exec(): the tie to the agent is closed, unless ONEBEAT_OPEN_ACROSS_EXEC was asked for.
+ *    onebeat_status() go on working; every other call returns ONEBEAT_E_FORKED. That holds for fork(),
+ *    _Fork() and clone(), whatever other threads of the parent are doing in here at that moment. The child
+ *    keeps the parent's instances alive by existing (see enum onebeat_policy) and may onebeat_open() a
+ *    handle of its own at any time. A child of vfork() must call nothing here; the parent goes on as before.
+ *  - exec(): the tie to the agent is closed, unless ONEBEAT_OPEN_ACROSS_EXEC was asked for. A process that
+ *    goes on with the same program keeps its instances, and takes them over by registering them again; one
+ *    that became another program loses them after a grace (10 s as a rule), or keeps them for life where
+ *    the agent may not read which program it runs. What fork() and exec() start in between holds nothing.
+ *  - Closed descriptors: a program may close all that it finds, the library's too, and use the number again;
+ *    the library sees it and leaves that number alone. The process stays registered until it dies, and the
+ *    next call ties it to the agent again. Only where the agent has no means to find the process (another
+ *    pid namespace on a kernel before 6.5) is the end of the tie taken for its end.
  *  - Ownership: strings and arrays passed in are copied before the call returns.
  *  - The agent's absence is never an error of a call: what it was told is kept and handed over by the
  *    next call after the agent is back. A program that never calls again stays absent until then, so
  *    order services after onebeatd.socket, or put onebeat_fd() into the event loop.
  *  - Register after daemonising and after dropping privileges: the agent takes the identity of the
- *    process (pid, uid, gid) when it connects.
+ *    process (pid, uid, gid) when it connects. A daemon that closes the tie which it inherited from the
+ *    process that registered, and that is gone, ends the instance with it.
+ *  - Containers: the agent's socket is all that must be passed in. A process in another network namespace
+ *    than the agent's has to give its ip; one in another pid namespace is served alike.
  */
 
 #include <stddef.h>

@@ -3,13 +3,16 @@
 
 import json
 import os
+import pathlib
 import re
+import shutil
 import signal
 import urllib.parse
 
 import pytest
 
 from host import BIN, PuppetError, alive, children_of, configured, restart_both, until
+from namespaces import Entry
 
 FORKED = -38  # ONEBEAT_E_FORKED
 
@@ -26,9 +29,9 @@ def registered(host, service="orders", **spec):
     return puppet
 
 
-def gone(host, service="orders"):
+def gone(host, service="orders", seconds=20):
     """The DELETE that ends it; exactly one, and nothing is left of it."""
-    (delete,) = until(lambda: host.registry.deregisters(f"%40%40{service}&"), f"{service} is deregistered", seconds=20)
+    (delete,) = until(lambda: host.registry.deregisters(f"%40%40{service}&"), f"{service} is deregistered", seconds)
     until(lambda: host.instance(service) is None, f"{service} is out of dom2Beat")
     return delete
 
@@ -287,6 +290,102 @@ def test_same_program_executed_again_goes_on_with_the_instance(empty_host):
     assert len(empty_host.registry.registers("orders")) == 1 and empty_host.registry.deregisters("orders") == []
     puppet.do("deregister a")
     gone(empty_host)
+
+
+def test_program_that_closed_everything_first_executes_another_unheard_and_is_found_out(empty_host):
+    """No event tells of it; the program of a process that is only watched is looked at now and then."""
+    configured(empty_host, "[agent]\nexec_grace_ms = 300\n")
+    puppet, same = registered(empty_host), registered(empty_host, service="same")
+    for closing in (puppet, same):
+        closing.do("closeall")
+    until(lambda: [i["holders"][0]["state"] for i in empty_host.list()["instances"]] == ["watched"] * 2, "watched")
+    same.do(f"exec {BIN}/tests/puppet")
+    puppet.do("exec /bin/sleep 60")
+    gone(empty_host, seconds=8)  # twice the grace
+    assert alive(puppet.pid) and empty_host.instance("same")["state"] == "UP"
+
+
+OTHER = 12345  # a user that nobody is
+
+
+def owned_copy(folder, name):
+    """A program where every user can reach it."""
+    return shutil.copy(BIN / name, folder / pathlib.Path(name).name)
+
+
+def as_other(program):
+    """Runs program in the place of what is named next, as that user."""
+    return Entry(["setpriv", f"--reuid={OTHER}", f"--regid={OTHER}", "--clear-groups", "sh", "-c",
+                  'shift; exec "$0" "$@"', str(program)], depth=0)
+
+
+def test_agent_that_may_not_read_a_program_keeps_what_it_was(open_host):
+    """An agent without privileges: root's processes show it neither program nor namespaces, and are served."""
+    host = open_host
+    host.agent.stop()
+    shutil.rmtree(host.agent.runtime_dir)
+    os.chown(host.folder, OTHER, OTHER)
+    conf = host.folder / "onebeatd.conf"
+    conf.write_text("[agent]\nexec_grace_ms = 300\n")
+    host.start_agent(options=["-c", conf], within=as_other(owned_copy(host.folder, "onebeatd")))
+    puppet = host.puppet()
+    puppet.register("a", service="orders", port=8080)
+    up(puppet)
+    assert puppet.status("a")["ip"] == "127.0.0.1"  # known to be in the agent's network namespace
+    witness = host.puppet(within=as_other(owned_copy(host.folder, "tests/puppet")))
+    witness.register("a", service="witness", ip="10.0.0.1", port=8080)
+    up(witness)
+    puppet.do("exec /bin/sleep 60")
+    until(lambda: host.instance("orders")["holders"][0]["state"] == "watched", "the lease has ended")
+    witness.do("exec /bin/sleep 60")
+    gone(host, "witness")
+    assert host.instance("orders")["state"] == "UP" and host.registry.deregisters("orders") == []
+    puppet.kill()
+    gone(host)
+
+
+def test_identity_is_that_of_the_moment_of_connecting(open_host):
+    """Privileges that are dropped later change nothing, until the process connects again."""
+    host = open_host
+    puppet = registered(host)
+    puppet.do(f"setuid {OTHER}")
+    puppet.do("update a weight=2")
+    up(puppet)
+    assert [h["uid"] for h in host.instance("orders")["holders"]] == [0]
+    host.agent.kill_agent()
+    assert [h["uid"] for h in host.instance("orders")["holders"]] == [0]
+    restart_both(host)
+    puppet.attach()
+    puppet.do("update a weight=3")
+    up(puppet)
+    assert [(h["uid"], h["pid"]) for h in host.instance("orders")["holders"]] == [(OTHER, puppet.pid)]
+    assert host.registry.hosts("orders")[0]["weight"] == 3.0
+    assert len(host.registry.registers()) == 3 and host.registry.deregisters() == []
+    puppet.kill()
+    gone(host)
+
+
+def test_another_uid_joins_only_what_an_ancestor_of_it_holds(open_host):
+    host = open_host
+    master, stranger = registered(host), host.puppet(opened=False)
+    stranger.do(f"setuid {OTHER}")
+    stranger.do("open")
+    stranger.register("a", service="orders", ip="10.0.0.1", port=8080)
+    stranger.do("wait a REFUSED 10000")
+    assert f"uid {OTHER} may not join an instance of uid 0" in stranger.status("a")["text"]
+    (refused,) = host.list()["refused"]
+    assert (refused["refused"]["pid"], refused["refused"]["uid"]) == (stranger.pid, OTHER)
+    worker = int(master.values(f"forkworker uid={OTHER}")["pid"])
+    until(lambda: sorted((h["uid"], h["pid"]) for h in host.instance("orders")["holders"]) ==
+          [(0, master.pid), (OTHER, worker)], "its worker has joined")
+    assert len(host.registry.registers()) == 1
+    os.kill(worker, signal.SIGKILL)
+    until(lambda: len(host.instance("orders")["holders"]) == 1, "and left")
+    master.kill()
+    gone(host)
+    stranger.do("update a weight=2")  # nobody holds it now
+    up(stranger)
+    assert [h["uid"] for h in host.instance("orders")["holders"]] == [OTHER]
 
 
 @pytest.mark.parametrize("commands", (("thread exec /bin/sleep 60",), ("leavemain", "exec /bin/sleep 60")))
