@@ -12,7 +12,9 @@
  * a server knows one instance for each ip:port of a service, whatever its cluster.
  *
  * The table grows by itself, in a thread of liburcu's, when its chains get long. It does not count
- * its nodes for that: those counters are one cache line a CPU, and the gauge here is enough.
+ * its nodes for that: those counters are one cache line a CPU, and the gauge here is enough. Adoption
+ * fills it faster than that thread gets to run, and then most of the time went into the chains: it
+ * reserves.
  */
 #include "beat/dom2beat.h"
 
@@ -90,6 +92,16 @@ int dom2beat_init(struct dom2beat *map)
 	atomic_init(&map->size, 0);
 	map->table = cds_lfht_new(N_BUCKETS_FIRST, N_BUCKETS_FIRST, 0, CDS_LFHT_AUTO_RESIZE, NULL);
 	return map->table ? 0 : -ENOMEM;
+}
+
+void dom2beat_reserve(struct dom2beat *map, uint32_t n)
+{
+	unsigned long n_buckets = N_BUCKETS_FIRST;
+
+	while (n_buckets < n)
+		n_buckets *= 2;
+	if (n_buckets > N_BUCKETS_FIRST)
+		cds_lfht_resize(map->table, n_buckets);
 }
 
 struct dom2beat_node *dom2beat_find(struct dom2beat *map, const struct dom2beat_key *key)

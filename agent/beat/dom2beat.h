@@ -56,6 +56,11 @@ struct dom2beat {
 /* 0 or -ENOMEM. */
 int dom2beat_init(struct dom2beat *map);
 /*
+ * Makes room for n instances at once, for who knows that they come. Watcher only, not reading. The map
+ * works without.
+ */
+void dom2beat_reserve(struct dom2beat *map, uint32_t n);
+/*
  * When no other thread uses the map or a beat any more: frees what is still in it, and returns when
  * all that call_rcu still owed is freed. Idempotent; takes a zeroed map. A registered thread, not
  * reading.

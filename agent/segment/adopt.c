@@ -375,6 +375,16 @@ static void close_untaken(struct adoption *a)
 		give_up(a, a->entries[i].kind, a->entries[i].id, &a->entries[i].fd);
 }
 
+static uint32_t n_recorded(struct watcher *w)
+{
+	struct journal_instance rec;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < JOURNAL_INSTANCES_MAX; i++)
+		n += journal_get_instance(w->journal, i, &rec);
+	return n;
+}
+
 int adopt_all(struct watcher *w)
 {
 	bool lost[JOURNAL_DOMAINS_MAX] = { false };
@@ -389,6 +399,7 @@ int adopt_all(struct watcher *w)
 	(void)take_entry(a.entries, a.n_entries, CHANNEL_CONTROL, 0); /* the control thread's */
 	a.quarantine = w->options.manifest->quarantine != 0;
 	journal_adopting(w->journal, &a.bad_domain, &a.bad_slot);
+	dom2beat_reserve(w->options.map, n_recorded(w));
 	adopt_domains(&a, lost);
 	adopt_leases(&a);
 	for (uint32_t d = 0; d < JOURNAL_DOMAINS_MAX; d++) {

@@ -289,10 +289,14 @@ void instance_adopted(struct watcher *w, struct instance *inst)
 		return;
 	if (inst->gate != GATE_CLOSED && !as_shown)
 		inst->version++;
-	journal_shown(w, inst, top->order);
+	if (!as_shown)
+		journal_shown(w, inst, top->order);
 	publish_node(w, inst, inst->effective);
 	if (inst->gate != GATE_CLOSED || inst->beat->past.posted > 0)
 		wish(w, inst, inst->gate != GATE_CLOSED);
+	/* What goes on as it was is no event. */
+	if (as_shown && instance_public_state(inst) >= ONEBEAT_STATE_UP)
+		inst->shown = (uint8_t)instance_public_state(inst);
 	instance_report(w, inst);
 }
 

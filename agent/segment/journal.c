@@ -243,11 +243,19 @@ static int put(const struct place *p, const void *data, uint32_t length)
 	return r;
 }
 
+/* A record that was put is read in place; the copy is for one that lies partly in pages which are not there. */
 static bool get(const struct place *p, void *data, uint32_t *length)
 {
+	const uint32_t size = cells_size(p->max);
 	uint32_t record[RECORD_MAX / 4];
+	const uint8_t *at;
 
-	return p->part->base && sparse_read(p->part, p->offset, cells_size(p->max), record) &&
+	if (!p->part->base)
+		return false;
+	at = sparse_at(p->part, p->offset, size);
+	if (at)
+		return cells_get(at, p->max, data, length);
+	return sparse_read(p->part, p->offset, size, record) &&
 	       cells_get(record, p->max, data, length);
 }
 

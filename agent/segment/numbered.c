@@ -4,6 +4,9 @@
  *
  * Leases and instances are named by a small number in the journal and in events, because a pointer means
  * nothing to a successor. Numbers are reused, the lowest table size first.
+ *
+ * Adoption asks for given numbers, in no order, so each free number knows its place in the free list: a search
+ * there made fifty thousand instances cost a quarter of a second.
  */
 #include <assert.h>
 #include <errno.h>
@@ -11,10 +14,16 @@
 
 #include "segment/state.h"
 
+static void put_free(struct numbered *t, uint32_t number)
+{
+	t->places[number] = t->n_free;
+	t->free[t->n_free++] = number;
+}
+
 static int reserve(struct numbered *t, uint32_t n)
 {
 	void **items;
-	uint32_t *free_numbers;
+	uint32_t *free_numbers, *places;
 
 	if (n <= t->n_items)
 		return 0;
@@ -29,14 +38,29 @@ static int reserve(struct numbered *t, uint32_t n)
 	free_numbers = reallocarray(t->free, n, sizeof(*free_numbers));
 	if (free_numbers)
 		t->free = free_numbers;
-	if (!items || !free_numbers)
+	places = reallocarray(t->places, n, sizeof(*places));
+	if (places)
+		t->places = places;
+	if (!items || !free_numbers || !places)
 		return -ENOMEM;
 	for (uint32_t i = n; i-- > t->n_items;) {
 		t->items[i] = NULL;
-		t->free[t->n_free++] = i;
+		put_free(t, i);
 	}
 	t->n_items = n;
 	return 0;
+}
+
+/* Takes a free number out of the list; the last one there fills its place. */
+static void take(struct numbered *t, uint32_t number, void *item)
+{
+	uint32_t last = t->free[--t->n_free];
+
+	assert(!t->items[number] && t->free[t->places[number]] == number);
+	t->free[t->places[number]] = last;
+	t->places[last] = t->places[number];
+	t->items[number] = item;
+	t->n_used++;
 }
 
 int numbered_add(struct numbered *t, void *item, uint32_t *number)
@@ -47,38 +71,29 @@ int numbered_add(struct numbered *t, void *item, uint32_t *number)
 		r = reserve(t, t->n_items + 1);
 	if (r < 0)
 		return r;
-	*number = t->free[--t->n_free];
-	assert(!t->items[*number]);
-	t->items[*number] = item;
-	t->n_used++;
+	*number = t->free[t->n_free - 1];
+	take(t, *number, item);
 	return 0;
 }
 
-/* Adoption: the number is given. Linear in the free list, and only then. */
+/* Adoption: the number is given. Another record may claim it too. */
 int numbered_add_at(struct numbered *t, void *item, uint32_t number)
 {
-	int r = reserve(t, number + 1);
+	int r = number < t->max ? reserve(t, number + 1) : -ENOSPC;
 
 	if (r < 0)
 		return r;
 	if (t->items[number])
 		return -EEXIST;
-	for (uint32_t i = t->n_free; i-- > 0;) {
-		if (t->free[i] == number) {
-			t->free[i] = t->free[--t->n_free];
-			t->items[number] = item;
-			t->n_used++;
-			return 0;
-		}
-	}
-	return -EEXIST;
+	take(t, number, item);
+	return 0;
 }
 
 void numbered_remove(struct numbered *t, uint32_t number)
 {
 	assert(number < t->n_items && t->items[number]);
 	t->items[number] = NULL;
-	t->free[t->n_free++] = number;
+	put_free(t, number);
 	t->n_used--;
 }
 
@@ -86,5 +101,6 @@ void numbered_deinit(struct numbered *t)
 {
 	free(t->items);
 	free(t->free);
+	free(t->places);
 	*t = (struct numbered){ 0 };
 }

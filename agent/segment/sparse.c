@@ -167,6 +167,16 @@ int sparse_reserve(struct sparse *s, uint64_t offset, uint64_t size)
 	return r;
 }
 
+uint8_t *sparse_at(const struct sparse *s, uint64_t offset, uint64_t size)
+{
+	uint64_t end = end_of(s, offset, size);
+	uint64_t page = page_of(s, offset);
+
+	while (page < end && is_present(s, page))
+		page++;
+	return page == end ? s->base + offset : NULL;
+}
+
 bool sparse_read(const struct sparse *s, uint64_t offset, uint64_t size, void *out)
 {
 	uint64_t end = end_of(s, offset, size);

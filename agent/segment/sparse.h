@@ -29,6 +29,8 @@ void sparse_unmap(struct sparse *s);
 
 /* Makes the bytes fit to be touched. 0, or -ENOSPC and the like; -EIO when pages were lost. Any thread. */
 int sparse_reserve(struct sparse *s, uint64_t offset, uint64_t size);
+/* The bytes in place, when all their pages are there; else NULL. Any thread. */
+uint8_t *sparse_at(const struct sparse *s, uint64_t offset, uint64_t size);
 /* Copies the bytes without touching a page that is not there: those are zeros. False when there are none
  * but such, or they cannot be read. Any thread. */
 bool sparse_read(const struct sparse *s, uint64_t offset, uint64_t size, void *out);

@@ -97,6 +97,7 @@ struct numbered {
 	uint32_t n_items;
 	uint32_t max; /* more are refused: the journal has room for so many */
 	uint32_t *free;
+	uint32_t *places; /* of free numbers: where in free they are */
 	uint32_t n_free;
 	uint32_t n_used;
 };

@@ -335,6 +335,19 @@ Test(dom2beat, ending_the_map_frees_what_is_still_in_it)
 	dom2beat_deinit(&map);
 }
 
+Test(dom2beat, reserving_changes_nothing_but_room)
+{
+	struct descriptor from = plain_descriptor();
+	struct dom2beat_key key = plain_key();
+
+	put(&from, NULL, 1);
+	dom2beat_reserve(&map, 50000);
+	cr_assert_eq(version_at(&key), 1);
+	cr_assert_eq(size(), 1);
+	dom2beat_reserve(&map, 0);
+	cr_assert_eq(version_at(&key), 1);
+}
+
 /* Readers against the writer */
 
 #define N_INSTANCES 2000u
