@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "beat/container.h"
 
 struct beat *beat_new(uint32_t id, uint32_t key_hash)
@@ -20,6 +21,7 @@ struct beat *beat_new(uint32_t id, uint32_t key_hash)
 		return NULL;
 	beat->id = id;
 	beat->key_hash = key_hash;
+	beat->noted_due_ms = CLOCK_NEVER;
 	machine_init(&beat->machine, key_hash ^ id);
 	return beat;
 }

@@ -57,6 +57,7 @@ struct beat {
 	uint32_t n_taken;      /* times popped */
 	bool delete_attempted; /* since the last POST */
 	struct machine machine;
+	uint64_t noted_due_ms; /* the beat's time that the journal has */
 	struct wheel_node wheel;
 	uint32_t n_inflight;      /* requests that lanes still hold for it, stale ones too */
 	uint32_t request_version; /* of the node that request was rendered from */

@@ -130,6 +130,15 @@ void machine_leave(struct machine *m, uint64_t now_ms)
 	settle(m);
 }
 
+/* Goes on where the predecessor was: a beat that fell due meanwhile is due now, and none is late. */
+static uint64_t adopted_due(struct machine *m, uint64_t past_due_ms, uint32_t spread_ms,
+			    uint64_t now_ms)
+{
+	if (past_due_ms != CLOCK_NEVER && past_due_ms <= now_ms + spread_ms)
+		return past_due_ms;
+	return now_ms + jitter_upto(&m->seed, spread_ms);
+}
+
 void machine_adopt(struct machine *m, const struct machine_past *past, uint32_t want_version,
 		   uint32_t period_ms, bool ephemeral, uint32_t spread_ms, uint64_t now_ms)
 {
@@ -148,7 +157,7 @@ void machine_adopt(struct machine *m, const struct machine_past *past, uint32_t 
 		return;
 	m->registered = m->acked != 0;
 	if (m->registered && ephemeral)
-		m->beat_due_ms = now_ms + jitter_upto(&m->seed, spread_ms);
+		m->beat_due_ms = adopted_due(m, past->beat_due_ms, spread_ms, now_ms);
 	if (m->acked == want_version && m->posted == want_version) {
 		machine_become_up(m);
 	} else if (m->acked == 0 && m->posted == want_version && ephemeral) {

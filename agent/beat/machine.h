@@ -72,8 +72,10 @@ struct machine_past { /* what the journal says of an instance */
 	uint32_t posted;
 	uint32_t acked;
 	bool delete_attempted;
+	uint64_t beat_due_ms; /* when its next beat was to be; CLOCK_NEVER: unknown */
 };
-/* In place of the first machine_want(). The first beat falls due at random within spread_ms. */
+/* In place of the first machine_want(). A first beat whose time is not known, or makes no sense, falls due at
+ * random within spread_ms. */
 void machine_adopt(struct machine *m, const struct machine_past *past, uint32_t want_version,
 		   uint32_t period_ms, bool ephemeral, uint32_t spread_ms, uint64_t now_ms);
 
@@ -92,6 +94,12 @@ void machine_reply(struct machine *m, uint32_t serial, enum machine_outcome outc
  * answered: that node may yet carry it out.
  */
 void machine_lost_copy(struct machine *m, uint32_t serial, uint64_t now_ms);
+
+/* The next beat; CLOCK_NEVER: none; while it is in flight: when it was due. */
+static inline uint64_t machine_beat_due_ms(const struct machine *m)
+{
+	return m->beat_due_ms;
+}
 
 static inline uint64_t machine_due_ms(const struct machine *m)
 {

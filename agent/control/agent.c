@@ -89,6 +89,13 @@ static void on_beaten(void *ctx, const struct dom2beat_node *node, uint64_t now_
 	}
 }
 
+static void on_due(void *ctx, const struct beat *beat, uint64_t due_ms)
+{
+	struct agent *a = ctx;
+
+	journal_put_due(watcher_journal(a->watcher), beat->id, due_ms);
+}
+
 static void *run_sender(void *ctx)
 {
 	(void)prctl(PR_SET_NAME, "onebeat-sender"); /* for who looks at threads */
@@ -194,6 +201,7 @@ static int make_sender(struct agent *a)
 		.to_watcher = &a->to_watcher,
 		.progress = on_progress,
 		.beaten = on_beaten,
+		.due = on_due,
 		.ctx = a,
 	};
 

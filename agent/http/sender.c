@@ -169,6 +169,16 @@ static void let_go(struct sender *s, struct beat *beat)
 	beat_push_to_watcher(s->options.to_watcher, beat, true);
 }
 
+static void note_due(struct sender *s, struct beat *beat)
+{
+	uint64_t due_ms = machine_beat_due_ms(&beat->machine);
+
+	if (due_ms == beat->noted_due_ms)
+		return;
+	beat->noted_due_ms = due_ms;
+	s->options.due(s->options.ctx, beat, due_ms);
+}
+
 /* Sends what is due and says what became of it. force: the watcher is owed a word in any case. */
 static void step(struct sender *s, struct beat *beat, bool force)
 {
@@ -188,6 +198,7 @@ static void step(struct sender *s, struct beat *beat, bool force)
 		let_go(s, beat);
 		return;
 	}
+	note_due(s, beat);
 	wheel_set(&s->wheel, &beat->wheel, machine_due_ms(&beat->machine));
 	if (changed || force)
 		beat_push_to_watcher(s->options.to_watcher, beat, false);

@@ -30,6 +30,8 @@ struct sender_options {
 			 const struct sender_progress *progress);
 	/* A beat was acknowledged; under rcu_read_lock(). */
 	void (*beaten)(void *ctx, const struct dom2beat_node *node, uint64_t now_ms);
+	/* The next beat's time has changed, for the journal. */
+	void (*due)(void *ctx, const struct beat *beat, uint64_t due_ms);
 	void *ctx;
 };
 

@@ -166,6 +166,25 @@ static void adopt_lease(struct adoption *a, uint32_t index, const struct journal
 	lease_journal(lease);
 }
 
+/* What was asked of the registry, for the sender; what it has confirmed stands from the start. */
+static void remember(struct watcher *w, struct beat *beat, const struct journal_progress *past)
+{
+	uint64_t now_ms = clock_now_ms();
+
+	beat->adopted = true;
+	beat->past = (struct machine_past){
+		.posted = past->posted,
+		.acked = past->acked,
+		.delete_attempted = past->delete_attempted != 0,
+		.beat_due_ms = journal_get_due(w->journal, beat->id, now_ms),
+	};
+	if (past->acked > 0 && past->posted == past->acked && !past->delete_attempted) {
+		atomic_init(&beat->state, MACHINE_UP);
+		atomic_init(&beat->acked, past->acked);
+		atomic_init(&beat->since_ms, now_ms);
+	}
+}
+
 static struct instance *instance_for(struct watcher *w, const struct descriptor *d, uint32_t id,
 				     uint32_t owner)
 {
@@ -180,12 +199,8 @@ static struct instance *instance_for(struct watcher *w, const struct descriptor 
 		return NULL;
 	if (journal_get_instance(w->journal, id, &rec))
 		inst->version = rec.version;
-	if (journal_get_progress(w->journal, id, &past)) {
-		inst->beat->adopted = true;
-		inst->beat->past.posted = past.posted;
-		inst->beat->past.acked = past.acked;
-		inst->beat->past.delete_attempted = past.delete_attempted != 0;
-	}
+	if (journal_get_progress(w->journal, id, &past))
+		remember(w, inst->beat, &past);
 	return inst;
 }
 

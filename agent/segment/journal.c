@@ -7,12 +7,16 @@
  * reboot makes it a fresh one.
  *
  *   0          struct stamp
- *   common     one table each: the slot being adopted, domains, leases, instances, their progress
+ *   common     one table each: the slot being adopted, domains, leases, instances, their progress; then a word
+ *              an instance: when its next beat is due
  *   per domain one table of small slots and one of large ones
  *
  * Every record is a pair of cells (cells.h). The file is sparse (sparse.h): a page is made when a record in
  * it is put first, and a put that finds no room says so. A domain's part is mapped at its first put; those
  * that the file has already are mapped when it is opened. A small slot takes 1088 bytes.
+ *
+ * A due word is stored at every beat, so it is no record: one aligned store cannot be torn, and whatever stands
+ * there decides no more than when the first beat after adoption goes out.
  *
  * Records hold the structs of journal.h as they are in memory. FORMAT is raised when one of them changes its
  * meaning; a change of number or size shows by itself, because the stamp has them.
@@ -22,12 +26,14 @@
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "segment/cells.h"
 #include "segment/memory.h"
@@ -70,14 +76,14 @@ static const struct table tables[N_TABLES] = {
 	[PROGRESS] = { JOURNAL_INSTANCES_MAX, sizeof(struct journal_progress) },
 };
 
-_Static_assert(2 * N_TABLES + ONEBEAT_N_CLASSES <= STAMP_SIZES, "all sizes fit the stamp");
+_Static_assert(2 * N_TABLES + ONEBEAT_N_CLASSES + 1 <= STAMP_SIZES, "all sizes fit the stamp");
 
 struct journal {
 	int fd;
 	uint32_t n_slots;
 	uint64_t common_size;
 	uint64_t domain_size;
-	struct sparse common;
+	struct sparse common; /* the due words begin at table_offset(N_TABLES) */
 	struct sparse domains[JOURNAL_DOMAINS_MAX];
 };
 
@@ -94,6 +100,11 @@ static uint64_t table_offset(int table)
 	for (int i = 0; i < table; i++)
 		offset += (uint64_t)tables[i].n_records * cells_size(tables[i].max);
 	return offset;
+}
+
+static uint64_t due_offset(uint32_t instance)
+{
+	return table_offset(N_TABLES) + (uint64_t)instance * sizeof(uint32_t);
 }
 
 static uint32_t slot_max(enum onebeat_class class)
@@ -126,6 +137,7 @@ static int expect_stamp(struct stamp *s, uint32_t n_slots)
 	}
 	s->sizes[2 * N_TABLES] = slot_max(ONEBEAT_CLASS_SMALL);
 	s->sizes[2 * N_TABLES + 1] = slot_max(ONEBEAT_CLASS_LARGE);
+	s->sizes[2 * N_TABLES + 2] = JOURNAL_INSTANCES_MAX; /* due words */
 	return stamp_complete(s);
 }
 
@@ -190,7 +202,7 @@ int journal_open(struct journal **out, const char *dir, uint32_t n_slots)
 		return -ENOMEM;
 	j->fd = -1;
 	j->n_slots = n_slots;
-	j->common_size = align(table_offset(N_TABLES));
+	j->common_size = align(due_offset(JOURNAL_INSTANCES_MAX));
 	j->domain_size = align(slot_offset(n_slots, n_slots));
 	r = attach(j, dir, &stamp);
 	*out = r < 0 ? journal_close(j) : j;
@@ -353,6 +365,31 @@ void journal_drop_instance(struct journal *j, uint32_t instance)
 {
 	drop_in(j, INSTANCES, instance);
 	drop_in(j, PROGRESS, instance);
+	if (sparse_at(&j->common, due_offset(instance), sizeof(uint32_t)))
+		journal_put_due(j, instance, CLOCK_NEVER);
+}
+
+static _Atomic uint32_t *due_word(struct journal *j, uint32_t instance)
+{
+	assert(instance < JOURNAL_INSTANCES_MAX);
+	return (_Atomic uint32_t *)(void *)(j->common.base + due_offset(instance));
+}
+
+void journal_put_due(struct journal *j, uint32_t instance, uint64_t due_ms)
+{
+	uint32_t word = due_ms == CLOCK_NEVER ? 0 : (uint32_t)due_ms ? (uint32_t)due_ms : 1;
+
+	if (sparse_reserve(&j->common, due_offset(instance), sizeof(word)) == 0)
+		atomic_store_explicit(due_word(j, instance), word, memory_order_relaxed);
+}
+
+uint64_t journal_get_due(struct journal *j, uint32_t instance, uint64_t now_ms)
+{
+	uint32_t word = 0;
+
+	if (sparse_at(&j->common, due_offset(instance), sizeof(word)))
+		word = atomic_load_explicit(due_word(j, instance), memory_order_relaxed);
+	return word == 0 ? CLOCK_NEVER : now_ms + (uint64_t)(int32_t)(word - (uint32_t)now_ms);
 }
 
 static int need_domain(struct journal *j, uint32_t domain)

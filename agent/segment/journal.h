@@ -96,7 +96,13 @@ int journal_put_instance(struct journal *j, uint32_t instance, const struct jour
 bool journal_get_instance(struct journal *j, uint32_t instance, struct journal_instance *rec);
 int journal_put_progress(struct journal *j, uint32_t instance, const struct journal_progress *rec);
 bool journal_get_progress(struct journal *j, uint32_t instance, struct journal_progress *rec);
-void journal_drop_instance(struct journal *j, uint32_t instance); /* both parts */
+void journal_drop_instance(struct journal *j, uint32_t instance); /* all of it */
+/*
+ * When the instance's next beat is due; CLOCK_NEVER: unknown. The sender's, at every beat: one store, no record,
+ * nothing is said when there is no room. Good for 24 days around now_ms.
+ */
+void journal_put_due(struct journal *j, uint32_t instance, uint64_t due_ms);
+uint64_t journal_get_due(struct journal *j, uint32_t instance, uint64_t now_ms);
 /* -ENOMEM too, when the domain's part of the file cannot be mapped. */
 int journal_put_slot(struct journal *j, uint32_t domain, uint32_t slot,
 		     const struct journal_slot *rec);

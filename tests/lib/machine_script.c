@@ -26,6 +26,7 @@ bool machine_script_same(const struct machine *a, const struct machine *b)
 struct world {
 	struct machine m;
 	uint64_t now_ms;
+	uint64_t past_due_ms; /* for ADOPT */
 	uint32_t serial;
 	uint32_t remembered;
 	uint32_t seed;
@@ -78,7 +79,10 @@ static void check_stale(struct world *w, const struct machine_script_step *s)
 
 static void act(struct world *w, const struct machine_script_step *s)
 {
-	struct machine_past past = { .posted = s->a, .acked = s->b, .delete_attempted = s->c != 0 };
+	struct machine_past past = { .posted = s->a,
+				     .acked = s->b,
+				     .delete_attempted = s->c != 0,
+				     .beat_due_ms = w->past_due_ms };
 
 	switch (s->op) {
 	case SCRIPT_WANT:
@@ -87,6 +91,9 @@ static void act(struct world *w, const struct machine_script_step *s)
 		break;
 	case SCRIPT_LEAVE:
 		machine_leave(&w->m, w->now_ms);
+		break;
+	case SCRIPT_PAST_DUE:
+		w->past_due_ms = (uint64_t)s->a + s->b;
 		break;
 	case SCRIPT_ADOPT:
 	case SCRIPT_ADOPT_PERSISTENT:
@@ -138,7 +145,9 @@ static void play_step(struct world *w, const struct machine_script_step *s)
 void machine_script_play(const struct machine_script_step *steps)
 {
 	for (uint32_t seed = 0; seed < N_SEEDS; seed++) {
-		struct world w = { .now_ms = SCRIPT_START_MS, .seed = seed };
+		struct world w = { .now_ms = SCRIPT_START_MS,
+				   .past_due_ms = CLOCK_NEVER,
+				   .seed = seed };
 
 		machine_init(&w.m, seed);
 		for (const struct machine_script_step *s = steps; s->op != SCRIPT_END; s++) {

@@ -24,6 +24,7 @@ enum machine_script_op {
 	SCRIPT_WANT,
 	SCRIPT_WANT_PERSISTENT,
 	SCRIPT_LEAVE,
+	SCRIPT_PAST_DUE,
 	SCRIPT_ADOPT,
 	SCRIPT_ADOPT_PERSISTENT,
 	SCRIPT_TAKE,
@@ -53,6 +54,9 @@ struct machine_script_step {
 #define ADOPT(posted, acked, deleted, want) STEP(SCRIPT_ADOPT, posted, acked, deleted, want)
 #define ADOPT_PERSISTENT(posted, acked, deleted, want) \
 	STEP(SCRIPT_ADOPT_PERSISTENT, posted, acked, deleted, want)
+/* For ADOPT: the journal has the beat's time, so many ms ahead or ago. Else it has none. */
+#define DUE_AHEAD(ms) STEP(SCRIPT_PAST_DUE, SCRIPT_START_MS, ms, 0, 0)
+#define DUE_AGO(ms) STEP(SCRIPT_PAST_DUE, SCRIPT_START_MS - (ms), 0, 0, 0)
 #define TAKE(request) STEP(SCRIPT_TAKE, MACHINE_##request, 0, 0, 0)
 /* Goes on to when something is due, and checks that it is this. */
 #define TAKE_WHEN_DUE(request) STEP(SCRIPT_TAKE_WHEN_DUE, MACHINE_##request, 0, 0, 0)

@@ -6,6 +6,7 @@
 #include <criterion/criterion.h>
 #include <pthread.h>
 
+#include "base/clock.h"
 #include "lib/journal_dir.h"
 
 #define N_SLOTS 1024u
@@ -287,6 +288,39 @@ Test(journal, new_domain_inherits_nothing)
 }
 
 /* Threads: each puts records of its own, in pages that both reserve. */
+
+/* The word alone: low 32 bits, in a file that outlives the agent. */
+Test(journal, due_times_are_found_again_around_now)
+{
+	const uint64_t now_ms = UINT64_C(7) << 32 | 5; /* the words have just wrapped */
+
+	cr_assert_eq(journal_get_due(j, 0, now_ms), CLOCK_NEVER, "nothing was put");
+	journal_put_due(j, 0, now_ms - 20);
+	journal_put_due(j, 1, now_ms + 5000);
+	journal_put_due(j, 2, UINT64_C(7) << 32); /* whose word would be "none" */
+	journal_put_due(j, JOURNAL_INSTANCES_MAX - 1, now_ms);
+	journal_put_due(j, 3, now_ms);
+	journal_put_due(j, 3, CLOCK_NEVER);
+	cr_assert_eq(reopen(), JOURNAL_KEPT);
+	cr_assert_eq(journal_get_due(j, 0, now_ms), now_ms - 20);
+	cr_assert_eq(journal_get_due(j, 1, now_ms), now_ms + 5000);
+	cr_assert_eq(journal_get_due(j, 2, now_ms), (UINT64_C(7) << 32) + 1);
+	cr_assert_eq(journal_get_due(j, JOURNAL_INSTANCES_MAX - 1, now_ms), now_ms);
+	cr_assert_eq(journal_get_due(j, 3, now_ms), CLOCK_NEVER);
+}
+
+Test(journal, due_time_goes_with_its_instance)
+{
+	const struct journal_instance rec = { .version = 1 };
+
+	cr_assert_eq(journal_put_instance(j, 4, &rec), 0);
+	journal_put_due(j, 4, 1000);
+	journal_put_due(j, 5, 1000);
+	journal_drop_instance(j, 4);
+	cr_assert_eq(journal_get_due(j, 4, 1000), CLOCK_NEVER,
+		     "another instance has the number next");
+	cr_assert_eq(journal_get_due(j, 5, 1000), 1000);
+}
 
 static void *put_many(void *arg)
 {

@@ -153,6 +153,21 @@ Test(machine, an_adopted_acknowledged_instance_is_beaten_within_the_spread_and_n
 	     REPLY(OK), STATE(UP), DUE(5000, 5000));
 }
 
+/* No beat is late because of the restart, and those to come stay spread as they were. */
+Test(machine, an_adopted_instance_keeps_the_time_of_its_next_beat)
+{
+	PLAY(DUE_AHEAD(1234), ADOPT(1, 1, false, 1), STATE(UP), DUE(1234, 1234),
+	     TAKE_WHEN_DUE(BEAT), REPLY(OK), DUE(5000, 5000));
+	PLAY(DUE_AGO(700), ADOPT(1, 1, false, 1), DUE_NOW, TAKE(BEAT), REPLY(OK), DUE(4300, 4300));
+	PLAY(DUE_AGO(60000), ADOPT(1, 1, false, 1), DUE_NOW, TAKE(BEAT), REPLY(OK),
+	     DUE(5000, 5000));
+	/* A time further off than any beat was is not believed. */
+	PLAY(DUE_AHEAD(3001), ADOPT(1, 1, false, 1), DUE(0, 3000), TAKE_WHEN_DUE(BEAT));
+	/* It says nothing of instances that have no beat to come. */
+	PLAY(DUE_AHEAD(1234), ADOPT(2, 0, true, 2), STATE(REGISTERING), DUE_NOW, TAKE(POST));
+	PLAY(DUE_AHEAD(1234), ADOPT_PERSISTENT(1, 1, false, 1), STATE(UP), DUE_NEVER);
+}
+
 Test(machine, an_adopted_unanswered_update_is_posted)
 {
 	PLAY(ADOPT(2, 1, false, 2), STATE(REGISTERING), DUE_NOW, TAKE(POST), REPLY(OK), STATE(UP),
