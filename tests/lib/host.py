@@ -134,6 +134,7 @@ class Registry(Program):
 
     def __init__(self, folder, port=0, mode="2", options=()):
         self.requests_path = pathlib.Path(folder) / f"requests-{time.monotonic_ns()}.jsonl"
+        self.asked, self.n_read = [], 0
         super().__init__([BIN / "onebeat-registry", "--listen", f"127.0.0.1:{port}", "--mode", mode,
                           "--log", self.requests_path, *options], pathlib.Path(folder) / "registry.log")
         self.port = int(re.search(r":(\d+)/", self.first_line).group(1))
@@ -149,13 +150,20 @@ class Registry(Program):
 
     def requests(self, method=None, contains=""):
         """What clients asked, oldest first, without the tests' own questions."""
-        found = []
-        for line in self.requests_path.read_text().splitlines():
-            fields = json.loads(line)
-            r = Request(**{k: fields.get(k) for k in Request._fields})
-            if r.method != "GET" and (method is None or r.method == method) and contains in r.target:
-                found.append(r)
-        return found
+        self.read_log()
+        return [r for r in self.asked if (method is None or r.method == method) and contains in r.target]
+
+    def read_log(self):
+        """Reads on where it stopped: logs of long stories have a million lines."""
+        with open(self.requests_path, "rb") as log:
+            log.seek(self.n_read)
+            for line in log:
+                if not line.endswith(b"\n"):
+                    return
+                self.n_read += len(line)
+                request = json.loads(line)
+                if request["method"] != "GET":
+                    self.asked.append(Request(*map(request.get, Request._fields)))
 
     def registers(self, contains=""):
         return self.requests("POST", contains)
@@ -261,6 +269,36 @@ class Puppet(Program):
         return self.values(f"status {name}")
 
 
+class Crowd(Program):
+    """Many small processes that register many instances (tests/lib/programs/crowd.c)."""
+
+    def __init__(self, folder, runtime_dir, processes, instances, beat_ms=0):
+        env = dict(os.environ, ONEBEAT_RUNTIME_DIR=str(runtime_dir))
+        super().__init__([BIN / "tests" / "crowd", processes, instances, beat_ms],
+                         pathlib.Path(folder) / "crowd.log", env, stdin=subprocess.PIPE)
+
+    def do(self, command, seconds=60):
+        self.process.stdin.write(command.encode() + b"\n")
+        self.process.stdin.flush()
+        answer = self.read_line(seconds, f"the crowd answers '{command}'")
+        if not answer.startswith("ok"):
+            raise AssertionError(f"crowd: {command}: {answer}; log:\n{self.tail()}")
+        return answer[2:].strip()
+
+    def up(self, seconds=120):
+        self.do(f"up {seconds}", seconds + 10)
+
+    def states(self):
+        return {name: int(n) for name, n in (word.split("=") for word in self.do("states").split())}
+
+    def kill_some(self, n):
+        return [int(word.split("=")[1]) for word in self.do(f"kill {n}").split()]
+
+    def attend(self):
+        """How many are attached after one call of each."""
+        return int(self.do("attend").split("=")[1])
+
+
 class Host:
     """Starts things in one folder and stops them all."""
 
@@ -288,6 +326,9 @@ class Host:
         if opened:
             puppet.do("open")
         return puppet
+
+    def crowd(self, processes, instances, beat_ms=0):
+        return self.keep(Crowd(self.folder, self.agent.runtime_dir, processes, instances, beat_ms))
 
     def run(self, options, command, **kwargs):
         """onebeat-run OPTIONS -- COMMAND, in a process group of its own."""
