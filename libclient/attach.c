@@ -37,7 +37,7 @@ static void set_link(struct onebeat *ob, enum handle_link link)
 /* A socket of the lease's kind; a blocking one gives up connecting after wait_ms. */
 static int make_socket(uint32_t wait_ms)
 {
-	const struct timeval limit = { .tv_sec = wait_ms / 1000,
+	const struct timeval limit = { .tv_sec = (time_t)(wait_ms / 1000),
 				       .tv_usec = (suseconds_t)(wait_ms % 1000) * 1000 };
 	const int type = SOCK_SEQPACKET | SOCK_CLOEXEC | (wait_ms ? 0 : SOCK_NONBLOCK);
 	int fd = socket(AF_UNIX, type, 0);

@@ -109,7 +109,7 @@ static int map_windows(const struct segment_map *map, int data_fd, int status_fd
 {
 	if (mmap(map->ticks_window, map->ticks_window_size, PROT_READ | PROT_WRITE,
 		 MAP_SHARED | MAP_FIXED, data_fd,
-		 ONEBEAT_TICK_OFFSET - map->ticks_shift) == MAP_FAILED)
+		 (off_t)(ONEBEAT_TICK_OFFSET - map->ticks_shift)) == MAP_FAILED)
 		return -errno;
 	if (mmap(map->status, status_size, PROT_READ, MAP_SHARED | MAP_FIXED, status_fd, 0) ==
 	    MAP_FAILED)
