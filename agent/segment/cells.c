@@ -30,7 +30,10 @@ struct cell {
 	uint32_t data[];
 };
 
-_Static_assert(offsetof(struct cell, data) == CELLS_HEAD, "a cell's data follows its head");
+_Static_assert(offsetof(struct cell, seq) == 0 && offsetof(struct cell, length) == 4 &&
+		       offsetof(struct cell, check) == 8 &&
+		       offsetof(struct cell, data) == CELLS_HEAD,
+	       "a cell's data follows its head");
 
 #define NONE (-1)
 

@@ -48,6 +48,9 @@ struct adopting {
 	uint32_t slot;
 };
 
+_Static_assert(offsetof(struct adopting, domain) == 0 && offsetof(struct adopting, slot) == 4,
+	       "two words");
+
 /* A slot's record is stored up to the end of its descriptor. */
 #define SLOT_HEAD ((uint32_t)offsetof(struct journal_slot, descriptor))
 
