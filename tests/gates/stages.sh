@@ -7,7 +7,7 @@
 # a gate that looks at nothing would pass for ever. Runs at the top of the tree, after lib.sh is read.
 
 # shellcheck disable=SC2034 # read by tests/run
-stages=(layers banned sizes format shell build warnings units symbols install
+stages=(layers banned sizes format shell build warnings units symbols install systemd
 	cppcheck tidy clang asan tsan valgrind integration)
 # A proof with a folder of its own brings its stages along, in tests/FOLDER/stage.sh: each appends its name here.
 stage_files=(tests/gates/stages.sh)
@@ -141,6 +141,16 @@ stage_symbols() { # what libonebeat exports and needs
 stage_install() { # a C11 and a C++17 program use what was installed
 	built build all || return
 	tests/gates/install build
+}
+
+refuse_units_of() { # refuse_units_of FOLDER
+	tests/gates/systemd build "$1"/*
+}
+
+stage_systemd() { # the unit files, read by systemd's own tool
+	built build all || return
+	check "systemd: unit files" tests/gates/systemd build build/systemd/*
+	refuse_each systemd refuse_units_of
 }
 
 # liburcu and <sys/queue.h> are macros, which cppcheck has to see (its own tables of POSIX and GNU calls are
