@@ -235,11 +235,11 @@ void answer_status(FILE *out, const struct server_options *o)
 		ONEBEAT_VERSION, (int)getpid(), (int)o->keeper_pid,
 		age_ms(clock_now_ms(), o->started_ms));
 	fprintf(out,
-		",\"dom2BeatSize\":%llu,\"leases\":%u,\"slots\":%u,\"refused\":%u,\"turned_away\":%u",
+		",\"dom2BeatSize\":%llu,\"leases\":%u,\"slots\":%u,\"refused\":%u,\"turned_away\":%u,\"looks\":%llu",
 		load(&o->map->size), atomic_load_explicit(&w->leases, memory_order_relaxed),
 		atomic_load_explicit(&w->slots, memory_order_relaxed),
 		atomic_load_explicit(&w->refused, memory_order_relaxed),
-		atomic_load_explicit(&w->turned_away, memory_order_relaxed));
+		atomic_load_explicit(&w->turned_away, memory_order_relaxed), load(&w->looks));
 	put_states(out, o);
 	fprintf(out, ",\"beats\":{\"sent\":%llu,\"acknowledged\":%llu,\"failed\":%llu}",
 		load(&s->beats_sent), load(&s->beats_acknowledged), load(&s->beats_failed));

@@ -70,6 +70,8 @@ struct domain {
 	struct backlog backlog;                /* slots to be looked at */
 	struct rate looks;                     /* the uid's updates a second */
 	uint32_t n_noted;                      /* dirty bits in this turn */
+	uint32_t looked_at;                    /* slot, last */
+	bool held_back;                        /* its looks were used up when we went to sleep */
 	uint64_t throttled_told_ms;
 };
 

@@ -35,8 +35,10 @@ static void note(void *ctx, uint32_t index)
 		backlog_add(&d->backlog, index);
 }
 
-static void tell_throttled(struct domain *d, const struct slot *slot, uint64_t now_ms)
+/* Tells who was looked at last: if not the cause, then one of its user. */
+static void tell_throttled(struct domain *d, uint64_t now_ms)
 {
+	const struct slot *slot = &d->slots[d->looked_at];
 	struct watcher *w = d->watcher;
 	char text[QUOTA_TEXT_MAX];
 
@@ -57,11 +59,11 @@ static void work_off(struct domain *d, uint64_t now_ms)
 	for (uint32_t n = 0; n < LOOKS_PER_TURN && rate_left(&d->looks, now_ms); n++) {
 		if (!backlog_take(&d->backlog, &index))
 			return;
+		d->looked_at = index;
 		rate_take(&d->looks, 1);
+		atomic_fetch_add_explicit(&d->watcher->counts.looks, 1, memory_order_relaxed);
 		hold_look(d->watcher, &d->slots[index]);
 	}
-	if (d->backlog.n_waiting > 0 && !rate_left(&d->looks, now_ms))
-		tell_throttled(d, &d->slots[index], now_ms);
 }
 
 static void drain_one(struct domain *d, uint64_t now_ms)
@@ -72,6 +74,9 @@ static void drain_one(struct domain *d, uint64_t now_ms)
 	d->n_noted = 0;
 	(void)drain_dirty(&d->memory, note, d);
 	rate_take(&d->looks, d->n_noted / NOTED_PER_LOOK);
+	if (d->held_back && d->backlog.n_waiting > 0)
+		tell_throttled(d, now_ms);
+	d->held_back = false;
 	work_off(d, now_ms);
 	log_about_nobody();
 }
@@ -132,7 +137,8 @@ uint64_t looks_due_ms(struct watcher *w, uint64_t now_ms)
 
 		if (!d)
 			continue;
-		if (!rate_left(&d->looks, now_ms))
+		d->held_back = !rate_left(&d->looks, now_ms);
+		if (d->held_back)
 			d_ms = rate_due_ms(&d->looks, now_ms);
 		else if (d->backlog.n_waiting > 0 || drain_pending(&d->memory))
 			return now_ms;

@@ -45,6 +45,7 @@ struct watcher_counts {
 	_Atomic uint32_t slots;
 	_Atomic uint32_t adopted;
 	_Atomic uint32_t refused;     /* slots whose newest version is */
+	_Atomic uint64_t looks;       /* slots that were looked at */
 	_Atomic uint32_t turned_away; /* acts that a quota or the allow-list forbade */
 };
 

@@ -15,9 +15,11 @@
  *            "cluster","ip","port","state":"UP","since_ms":N,"beat_age_ms":N|null,"code":N,"text":"",
  *            "enabled":bool,"ephemeral":bool,"weight":N,"metadata":{},
  *            "holders":[{"pid":N,"program":"name","uid":N,"policy":"any|owner","state":"attached|watched"}]}
- *           and one line for each slot whose newest descriptor is refused:
- *           {"refused":{"pid":N,"program":"name","uid":N,"text":"sentence"}}
+ *           and one line for each slot whose newest descriptor is refused, and for each thing that a user
+ *           was refused by a quota or the allow-list of late (the last one, and how many there were):
+ *           {"refused":{"pid":N,"program":"name","uid":N,"service":"name","text":"sentence","times":N}}
  *   STATUS  one line: {"version","pid","keeper_pid","uptime_ms","dom2BeatSize":N,"leases":N,"slots":N,
+ *            "refused":N,"turned_away":N,"looks":N,
  *            "states":{"UP":N,...},"beats":{"sent","acknowledged","failed"},"requests":{"register","deregister","failed"},
  *            "registries":[{"name","nodes":[{"address","state","connections","last_error"}]}],"adopted":N,"restarts":N}
  *   PING    {"pong":true,"pid":N}

@@ -44,20 +44,26 @@ Test(request_queue, one_owner_is_served_in_order_and_deletes_first)
 }
 
 /* Behind ten thousand requests of one, another waits for one of them. */
-Test(request_queue, a_crowd_of_one_owner_delays_another_by_one)
+static void check_crowd(uint32_t crowd, uint32_t other)
 {
 	struct request_queue q;
 	uint32_t n = 0;
 
 	request_queue_init(&q);
 	for (uint32_t i = 0; i < 10000; i++)
-		push(&q, i % 2 ? HTTP_POST : HTTP_DELETE, 9, 0);
-	push(&q, HTTP_POST, 3, 1);
+		push(&q, i % 2 ? HTTP_POST : HTTP_DELETE, crowd, 0);
+	push(&q, HTTP_POST, other, 1);
 	while (pop(&q) != 1)
 		n++;
 	cr_assert_leq(n, 1);
 	request_queue_deinit(&q);
 	cr_assert(request_queue_empty(&q));
+}
+
+Test(request_queue, a_crowd_of_one_owner_delays_another_by_one)
+{
+	check_crowd(9, 3);
+	check_crowd(3, 9);
 }
 
 Test(request_queue, moving_keeps_owners_and_order)

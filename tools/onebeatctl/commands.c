@@ -85,15 +85,18 @@ static void add_row(struct listing *l, const struct json *doc)
 
 static void add_refused(struct listing *l, const struct json *doc, int r)
 {
-	char pid[16], program[32], uid[16], service[300], text[160];
+	char pid[16], program[32], uid[16], service[300], text[160], often[32] = "";
+	double times = json_number(doc, json_member(doc, r, "times"), 1);
 
 	text_of(doc, r, "pid", pid, sizeof(pid));
 	text_of(doc, r, "program", program, sizeof(program));
 	text_of(doc, r, "uid", uid, sizeof(uid));
 	text_of(doc, r, "service", service, sizeof(service));
 	text_of(doc, r, "text", text, sizeof(text));
-	fprintf(l->refused, "refused: %s[%s] uid %s%s%s: %s\n", program, pid, uid,
-		service[0] ? " " : "", service, text);
+	if (times > 1)
+		snprintf(often, sizeof(often), " (%.0f times)", times);
+	fprintf(l->refused, "refused: %s[%s] uid %s%s%s: %s%s\n", program, pid, uid,
+		service[0] ? " " : "", service, text, often);
 }
 
 static bool list_line(void *ctx, const char *line, size_t n)
