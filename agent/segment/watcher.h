@@ -49,7 +49,8 @@ struct watcher_counts {
 	_Atomic uint32_t turned_away; /* acts that a quota or the allow-list forbade */
 };
 
-/* Adopts what manifest and journal tell. 0 or a negative errno; *out is NULL then. */
+/* Adopts what manifest and journal tell. 0 or a negative errno; *out is NULL then, and descriptors that it had
+ * not come to take over are still open: an agent that has no watcher ends. */
 int watcher_new(struct watcher **out, const struct watcher_options *options);
 struct watcher *watcher_free(struct watcher *w);
 

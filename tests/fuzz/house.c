@@ -87,7 +87,7 @@ static void write_manifest(struct house *h, int link)
 	h->manifest = (struct manifest_head){ .n_entries = n };
 }
 
-void house_start(struct house *h)
+int house_try(struct house *h)
 {
 	struct watcher_options o = {
 		.runtime_dir = h->dir,
@@ -105,12 +105,25 @@ void house_start(struct house *h)
 		.event = no_event,
 	};
 	int link[2];
+	int r;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, link) < 0)
-		err(1, "socketpair");
+		return -errno;
 	h->keeper = link[0];
 	write_manifest(h, link[1]);
-	FUZZ_CHECK(watcher_new(&h->watcher, &o) == 0);
+	r = h->entries[1].fd < 0 ? -errno : watcher_new(&h->watcher, &o);
+	if (r < 0) {
+		close(h->keeper);
+		/* What it had not come to take over; the rest are closed already. */
+		for (uint32_t i = 0; i < h->manifest.n_entries; i++)
+			close(h->entries[i].fd);
+	}
+	return r;
+}
+
+void house_start(struct house *h)
+{
+	FUZZ_CHECK(house_try(h) == 0);
 }
 
 static void let_go(struct house *h, uint32_t kind, uint64_t id)

@@ -33,6 +33,8 @@ struct house {
 void house_build(struct house *h);
 /* A first watcher, or one that adopts what the keeper holds. */
 void house_start(struct house *h);
+/* The same, where it may fail: what watcher_new() says, and nothing is left open then. */
+int house_try(struct house *h);
 /* The watcher ends as by a crash: nothing is undone. */
 void house_crash(struct house *h);
 /* Turns watcher, keeper and sender until none has anything to do for the others. */
