@@ -279,6 +279,17 @@ static const char *hello_fault(const struct onebeat_hello *hello, size_t n)
 	return NULL;
 }
 
+static void refuse_version(struct lease *lease, const struct onebeat_hello *hello)
+{
+	char text[QUOTA_TEXT_MAX];
+
+	snprintf(text, sizeof(text),
+		 "the library speaks version %u.%u of the segment protocol, this agent %u.%u: "
+		 "their first numbers must be the same",
+		 hello->major, hello->minor, ONEBEAT_SEGMENT_MAJOR, ONEBEAT_SEGMENT_MINOR);
+	send_refused(lease, ONEBEAT_REASON_VERSION, hello->cookie, text);
+}
+
 enum verdict {
 	TAKE,
 	LEAVE_THERE,
@@ -294,8 +305,7 @@ static enum verdict on_hello(struct lease *lease, const struct onebeat_hello *he
 		return END;
 	}
 	if (hello->major != ONEBEAT_SEGMENT_MAJOR) {
-		send_refused(lease, ONEBEAT_REASON_VERSION, hello->cookie,
-			     "library and agent speak different versions of the segment protocol");
+		refuse_version(lease, hello);
 		return END;
 	}
 	if (lease->state == LEASE_NEW)

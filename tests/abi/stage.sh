@@ -81,7 +81,7 @@ abi_interface() {
 		include/onebeat/onebeat.h '\tuint32_t timeout_ms;' '\tuint32_t before;\n\tuint32_t timeout_ms;'
 }
 
-stage_abi() { # layouts, headers, the library's interface; a 32-bit client
+stage_abi() { # layouts, headers, the interface; a 32-bit client; the first version with today's
 	built build all || return
 	mkdir -p "$abi_build"
 	abi_layout
