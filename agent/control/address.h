@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "control/cidr.h"
+#include "base/cidr.h"
 #include "control/config.h"
 
 /*

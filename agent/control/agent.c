@@ -164,6 +164,7 @@ static int make_watcher(struct agent *a)
 		.listen_grace_ms = cfg->listen_grace_ms,
 		.exec_grace_ms = cfg->exec_grace_ms,
 		.force_pidfd_open = cfg->force_pidfd_open,
+		.allow = &cfg->allow,
 		.quotas = { .leases = cfg->leases,
 			    .silent = cfg->silent_leases,
 			    .hello_timeout_ms = cfg->hello_timeout_ms,

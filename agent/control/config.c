@@ -19,7 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "control/cidr.h"
+#include "base/cidr.h"
 #include "control/config_key.h"
 
 #define RUNTIME_DIR_VARIABLE "ONEBEAT_RUNTIME_DIR"
@@ -145,6 +145,17 @@ int config_check(const struct config *cfg, char error[CONFIG_ERROR_MAX])
 			 " is not set: name one with --runtime-dir or " RUNTIME_DIR_VARIABLE);
 		return -EINVAL;
 	}
+	for (uint32_t i = 0; i < cfg->allow.n_rules; i++) {
+		const struct allow_rule *rule = cfg->allow.rules[i];
+
+		if (rule->n[ALLOW_UID] > 0 || rule->n[ALLOW_GID] > 0)
+			continue;
+		snprintf(
+			error, CONFIG_ERROR_MAX,
+			"section [allow %s] is for nobody: give it a uid or gid (uid = * is everybody)",
+			rule->name);
+		return -EINVAL;
+	}
 	if (ip_contradicts_cidr(cfg)) {
 		snprintf(error, CONFIG_ERROR_MAX,
 			 "keys 'ip' and 'cidr' contradict each other: %s is not in %s", cfg->ip,
@@ -168,6 +179,7 @@ void config_deinit(struct config *cfg)
 {
 	for (uint32_t i = 0; i < cfg->n_registries; i++)
 		deinit_registry(&cfg->registries[i]);
+	allow_deinit(&cfg->allow);
 	free(cfg->file);
 	free(cfg->runtime_dir);
 	free(cfg->ip);

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/log.h"
+#include "segment/allow.h"
 
 #define CONFIG_REGISTRIES_MAX 1u /* several registries come later; the shape is ready */
 #define CONFIG_URLS_MAX 32u
@@ -38,8 +39,10 @@ struct config_registry {
 };
 
 struct config {
-	char *file;        /* NULL: none */
-	char *runtime_dir; /* absolute; NULL: none was found, which config_check() refuses */
+	struct allow allow;   /* sections [allow NAME] */
+	uint32_t allow_shown; /* the one that keys are set in or printed of */
+	char *file;           /* NULL: none */
+	char *runtime_dir;    /* absolute; NULL: none was found, which config_check() refuses */
 	enum log_level log_level;
 	struct config_registry registries[CONFIG_REGISTRIES_MAX];
 	uint32_t n_registries;

@@ -122,6 +122,15 @@ static void check_registry_once(struct ini_file *f)
 	f->registry_line = f->line;
 }
 
+/* Another rule has the same keys again. */
+static void forget_lines(struct ini_file *f)
+{
+	for (size_t i = 0; i < CONFIG_KEYS_N; i++) {
+		if (strcmp(config_keys[i].section, CONFIG_SECTION_ALLOW) == 0)
+			f->key_lines[i] = 0;
+	}
+}
+
 /* line begins with '['. */
 static void enter_section(struct ini_file *f, const char *line)
 {
@@ -132,7 +141,7 @@ static void enter_section(struct ini_file *f, const char *line)
 
 	if (!end || !strchr("\n;#", end[1 + strspn(end + 1, " \t")])) {
 		fail(f,
-		     "the line begins like a section, but is not one: [agent] or [registry NAME]");
+		     "the line begins like a section, but is not one: [agent], [registry NAME] or [allow NAME]");
 		return;
 	}
 	line += 1 + strspn(line + 1, " \t");
@@ -143,6 +152,8 @@ static void enter_section(struct ini_file *f, const char *line)
 	f->result = config_key_enter(f->cfg, text, where_of(f, where), &f->section, f->error);
 	if (f->result == 0)
 		check_registry_once(f);
+	if (f->result == 0 && strcmp(f->section, CONFIG_SECTION_ALLOW) == 0)
+		forget_lines(f);
 }
 
 /* inih's fgets(). */

@@ -33,6 +33,13 @@
 			offsetof(struct config_registry, field), 0, 0, "", value, help \
 	}
 
+#define ALLOW(name, list, help)                                                                 \
+	{                                                                                       \
+		CONFIG_SECTION_ALLOW, name, &config_value_allow,                                \
+			offsetof(struct allow_rule, texts) + (list) * sizeof(char *), 0, 0, "", \
+			NULL, help                                                              \
+	}
+
 const struct config_key config_keys[CONFIG_KEYS_N] = {
 	AGENT("runtime_dir", runtime_dir, path, 0, 0, "", NULL,
 	      "Folder of sockets and journal; else " CONFIG_RUNTIME_DIR_DEFAULT
@@ -73,6 +80,14 @@ const struct config_key config_keys[CONFIG_KEYS_N] = {
 		 "Path before the registry's API; / for none."),
 	REGISTRY("namespace", namespace_id, namespace, "public",
 		 "Namespace id of instances that name none."),
+	ALLOW("uid", ALLOW_UID,
+	      "Users, by name or number, that the section is for; * is everybody."),
+	ALLOW("gid", ALLOW_GID, "Groups, by name or number: their members as well."),
+	ALLOW("service", ALLOW_SERVICE, "Patterns of services that they may register; else any."),
+	ALLOW("ip", ALLOW_IP, "Addresses and networks that they may register; else any."),
+	ALLOW("port", ALLOW_PORT, "Ports and ranges, like 80, 8000-8999; else any."),
+	{ CONFIG_SECTION_ALLOW, "join", &config_value_join, offsetof(struct allow_rule, join), 0, 0,
+	  "", "no", "Whether they may join instances that other users hold." },
 };
 
 _Static_assert(ONEBEAT_SLOTS_DEFAULT == 16384, "the text in the table is the segment's default");
@@ -137,10 +152,14 @@ static const struct config_key *find(const char *section, const char *name)
 	return NULL;
 }
 
-static const char *other_section(const char *section)
+/* Where else a key of that name is known; NULL. */
+static const char *other_section(const char *name)
 {
-	return strcmp(section, CONFIG_SECTION_AGENT) == 0 ? CONFIG_SECTION_REGISTRY
-							  : CONFIG_SECTION_AGENT;
+	for (size_t i = 0; i < CONFIG_KEYS_N; i++) {
+		if (strcmp(config_keys[i].name, name) == 0)
+			return config_keys[i].section;
+	}
+	return NULL;
 }
 
 /* How the sentence about an unknown key ends: the most helpful thing that can be said. */
@@ -151,8 +170,8 @@ static void suggest(const char *section, const char *name, char *out, size_t siz
 	const char *near = nearest_word(name, names, n);
 	size_t used;
 
-	if (find(other_section(section), name)) {
-		snprintf(out, size, "it belongs in section [%s]", other_section(section));
+	if (other_section(name)) {
+		snprintf(out, size, "it belongs in section [%s]", other_section(name));
 	} else if (near) {
 		snprintf(out, size, "did you mean '%s'?", near);
 	} else {
@@ -252,10 +271,31 @@ static int enter_registry(struct config *cfg, const char *rest, const char *wher
 	return add_registry(cfg, shown(name, text), where, error);
 }
 
+static int enter_allow(struct config *cfg, const char *rest, const char *where,
+		       char error[CONFIG_ERROR_MAX])
+{
+	char name[SHOWN_MAX + 4];
+
+	shown(rest + strspn(rest, " \t"), name);
+	if (!name[0])
+		return fail(error, "%s: section [allow] has no name: [allow NAME]", where);
+	for (uint32_t i = 0; i < cfg->allow.n_rules; i++) {
+		if (strcmp(cfg->allow.rules[i]->name, name) == 0)
+			return fail(error, "%s: a second section [allow %s]: give it another name",
+				    where, name);
+	}
+	if (cfg->allow.n_rules == ALLOW_RULES_MAX)
+		return fail(error, "%s: more than %u sections [allow NAME]", where,
+			    ALLOW_RULES_MAX);
+	cfg->allow_shown = cfg->allow.n_rules;
+	return allow_add(&cfg->allow, name) ? 0 : -ENOMEM;
+}
+
 int config_key_enter(struct config *cfg, const char *text, const char *where, const char **section,
 		     char error[CONFIG_ERROR_MAX])
 {
-	static const char *const known[] = { CONFIG_SECTION_AGENT, CONFIG_SECTION_REGISTRY };
+	static const char *const known[] = { CONFIG_SECTION_AGENT, CONFIG_SECTION_REGISTRY,
+					     CONFIG_SECTION_ALLOW };
 	size_t n = strcspn(text, " \t");
 	char word[SHOWN_MAX + 4];
 	const char *near;
@@ -269,11 +309,17 @@ int config_key_enter(struct config *cfg, const char *text, const char *where, co
 		*section = CONFIG_SECTION_REGISTRY;
 		return enter_registry(cfg, text + n, where, error);
 	}
+	if (n == strlen(CONFIG_SECTION_ALLOW) && strncmp(text, CONFIG_SECTION_ALLOW, n) == 0) {
+		*section = CONFIG_SECTION_ALLOW;
+		return enter_allow(cfg, text + n, where, error);
+	}
 	snprintf(word, sizeof(word), "%.*s", (int)(n < SHOWN_MAX ? n : SHOWN_MAX), text);
-	near = nearest_word(word, known, 2);
+	near = nearest_word(word, known, 3);
 	if (near)
 		return fail(error, "%s: section [%s] is unknown: did you mean [%s]?", where,
 			    shown(text, word), near);
-	return fail(error, "%s: section [%s] is unknown: known are [agent] and [registry NAME]",
-		    where, shown(text, word));
+	return fail(
+		error,
+		"%s: section [%s] is unknown: known are [agent], [registry NAME] and [allow NAME]",
+		where, shown(text, word));
 }

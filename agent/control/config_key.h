@@ -38,7 +38,7 @@ struct config_key {
 	const char *section;
 	const char *name;
 	const struct config_type *type;
-	size_t offset; /* in struct config, or in the registry for section [registry] */
+	size_t offset; /* in struct config, or in the registry or rule for sections [registry] and [allow] */
 	uint32_t min;
 	uint32_t max;
 	const char *unit;
@@ -48,13 +48,15 @@ struct config_key {
 
 #define CONFIG_SECTION_AGENT "agent"
 #define CONFIG_SECTION_REGISTRY "registry"
-#define CONFIG_KEYS_N 19u
+#define CONFIG_SECTION_ALLOW "allow"
+#define CONFIG_KEYS_N 25u
 
 extern const struct config_key config_keys[CONFIG_KEYS_N];
 
 /*
- * The section of a heading's text, "agent", "registry" or "registry NAME"; a registry that is new
- * is added. 0, -EINVAL with a sentence, or -ENOMEM. *section is one of the two names above.
+ * The section of a heading's text, "agent", "registry", "registry NAME" or "allow NAME"; a registry
+ * or rule that is new is added. 0, -EINVAL with a sentence, or -ENOMEM. *section is one of the names
+ * above.
  */
 int config_key_enter(struct config *cfg, const char *text, const char *where, const char **section,
 		     char error[CONFIG_ERROR_MAX]);

@@ -41,6 +41,15 @@ static void print_section(const struct config *cfg, const char *section, int fd)
 	}
 }
 
+static void print_rule(const struct config *cfg, uint32_t rule, int fd)
+{
+	struct config one = *cfg;
+
+	one.allow_shown = rule;
+	dprintf(fd, "\n[" CONFIG_SECTION_ALLOW " %s]\n", cfg->allow.rules[rule]->name);
+	print_section(&one, CONFIG_SECTION_ALLOW, fd);
+}
+
 void config_print(const struct config *cfg, int fd)
 {
 	dprintf(fd, "# onebeatd: the configuration in force%s%s\n\n[" CONFIG_SECTION_AGENT "]\n",
@@ -50,6 +59,8 @@ void config_print(const struct config *cfg, int fd)
 		dprintf(fd, "\n[" CONFIG_SECTION_REGISTRY " %s]\n", cfg->registries[i].name);
 		print_section(cfg, CONFIG_SECTION_REGISTRY, fd);
 	}
+	for (uint32_t i = 0; i < cfg->allow.n_rules; i++)
+		print_rule(cfg, i, fd);
 }
 
 void config_help(int fd)

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "control/cidr.h"
+#include "base/cidr.h"
 #include "control/config_key.h"
 
 #define SCHEME "http://"

@@ -22,7 +22,7 @@
 
 #include <onebeat/onebeat.h>
 
-#include "control/cidr.h"
+#include "base/cidr.h"
 #include "control/config_url.h"
 
 /* Longest folder whose sockets' names fit sockaddr_un, as in the library. */

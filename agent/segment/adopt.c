@@ -156,6 +156,7 @@ static void adopt_lease(struct adoption *a, uint32_t index, const struct journal
 	}
 	lease->account = account;
 	quota_adopt(&a->w->quotas, account);
+	handshake_find_rules(lease);
 	lease->domain = domain;
 	domain->n_leases++;
 	lease->flags = rec->flags;

@@ -23,6 +23,7 @@
 #include "base/log.h"
 #include "segment/state.h"
 
+#define GROUPS_MAX 1024u
 #define READ_BURST 16 /* of one lease in a turn */
 
 union message {
@@ -209,6 +210,29 @@ static bool welcome(struct lease *lease, const struct onebeat_hello *hello)
 	return true;
 }
 
+void handshake_find_rules(struct lease *lease)
+{
+	gid_t groups[GROUPS_MAX];
+	uint32_t n = lease->fd >= 0 ? identity_groups(lease->fd, groups, GROUPS_MAX) : 0;
+
+	lease->rules = allow_rules_of(lease->watcher->options.allow, lease->identity.uid,
+				      lease->identity.gid, groups, n);
+}
+
+/* False, and refused: no rule of the allow-list is for it. */
+static bool is_allowed(struct lease *lease, uint32_t cookie)
+{
+	char text[QUOTA_TEXT_MAX];
+
+	handshake_find_rules(lease);
+	if (lease->rules != 0 || lease->watcher->options.allow->n_rules == 0)
+		return true;
+	snprintf(text, sizeof(text), "uid %u may register nothing: no [allow] section is for it",
+		 lease->identity.uid);
+	refuse_more(lease, QUOTA_DENIED, ONEBEAT_REASON_DENIED, cookie, text);
+	return false;
+}
+
 /* Asks the keeper to hold the lease; its HELLO stays in the socket meanwhile. */
 static bool hold(struct lease *lease, const struct onebeat_hello *hello)
 {
@@ -309,7 +333,7 @@ static enum verdict on_hello(struct lease *lease, const struct onebeat_hello *he
 		return END;
 	}
 	if (lease->state == LEASE_NEW)
-		return hold(lease, hello) ? LEAVE_THERE : END;
+		return is_allowed(lease, hello->cookie) && hold(lease, hello) ? LEAVE_THERE : END;
 	return welcome(lease, hello) ? TAKE : END;
 }
 

@@ -193,6 +193,11 @@ static bool descends(const struct lease *child, const struct lease *ancestor)
 	return child && ancestor && identity_descends(&child->identity, &ancestor->identity);
 }
 
+static uint64_t rules_of(const struct slot *slot)
+{
+	return slot->lease ? slot->lease->rules : 0;
+}
+
 /* May this slot join the instance beside those who hold it? False with why. */
 static bool may_join(const struct instance *inst, const struct slot *slot,
 		     const struct descriptor *d, char why[DECODE_WHY_MAX])
@@ -214,7 +219,8 @@ static bool may_join(const struct instance *inst, const struct slot *slot,
 				 h->descriptor->ephemeral ? "true" : "false");
 			return false;
 		}
-		if (h->domain->uid != slot->domain->uid && !descends(slot->lease, h->lease)) {
+		if (h->domain->uid != slot->domain->uid && !descends(slot->lease, h->lease) &&
+		    !allow_joins(slot->domain->watcher->options.allow, rules_of(slot), d)) {
 			snprintf(why, DECODE_WHY_MAX, "uid %u may not join an instance of uid %u",
 				 slot->domain->uid, h->domain->uid);
 			return false;
@@ -368,6 +374,13 @@ static void take_descriptor(struct watcher *w, struct slot *slot, struct descrip
 					  memory_order_relaxed);
 }
 
+static bool is_permitted(const struct watcher *w, const struct slot *slot,
+			 const struct descriptor *d, char why[DECODE_WHY_MAX])
+{
+	return allow_permits(w->options.allow, rules_of(slot), slot->domain->uid, d, why,
+			     DECODE_WHY_MAX);
+}
+
 void hold_accept(struct watcher *w, struct slot *slot, struct descriptor *d,
 		 const struct drain_copy *copy)
 {
@@ -376,7 +389,7 @@ void hold_accept(struct watcher *w, struct slot *slot, struct descriptor *d,
 	bool gave_ip = d->ip[0] != '\0';
 
 	d = complete(w, slot, d, why);
-	if (d)
+	if (d && is_permitted(w, slot, d, why))
 		inst = join(w, slot, d, why);
 	if (!inst) {
 		descriptor_unref(d);

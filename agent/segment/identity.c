@@ -255,6 +255,15 @@ int identity_credentials(int sock, struct identity *out)
 	return 0;
 }
 
+uint32_t identity_groups(int sock, gid_t *out, uint32_t max)
+{
+	socklen_t n = max * (socklen_t)sizeof(*out);
+
+	return getsockopt(sock, SOL_SOCKET, SO_PEERGROUPS, out, &n) < 0
+		       ? 0
+		       : n / (uint32_t)sizeof(*out);
+}
+
 /* What /proc tells of id's process, if the pidfd says that it is the one. */
 static int describe(struct identity *id, int pidfd)
 {

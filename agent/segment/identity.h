@@ -44,6 +44,9 @@ int identity_credentials(int sock, struct identity *out);
 /* May any pidfd be had? If not, death is told by /proc, and late. */
 bool identity_has_pidfds(void);
 
+/* The peer's supplementary groups when it connected; none when there are more than max, or the kernel does not say. */
+uint32_t identity_groups(int sock, gid_t *out, uint32_t max);
+
 #define IDENTITY_GONE 1
 
 /*

@@ -51,6 +51,7 @@ struct lease {
 	uint64_t exec_due_ms; /* runs another program since its socket ended: orphan then; CLOCK_NEVER */
 	struct identity identity;
 	struct quota_account *account;
+	uint64_t rules; /* of the allow-list that are for it */
 	struct quota_window messages;
 	bool muted; /* has sent too much: not read until the window is over */
 	TAILQ_ENTRY(lease) mute_entry;
@@ -203,6 +204,8 @@ const char *lease_label(const struct lease *lease, char buf[64]);
 bool handshake_read(struct lease *lease);
 /* REFUSED, to whom it may reach. */
 void handshake_refuse(int fd, enum onebeat_reason reason, uint32_t cookie, const char *text);
+/* Which rules of the allow-list are for it, by the kernel's word. */
+void handshake_find_rules(struct lease *lease);
 /* The keeper has confirmed a duplicate. */
 void handshake_held(struct watcher *w, uint64_t cookie, int status);
 void handshake_send_grant(struct lease *lease, const struct slot *slot, uint32_t cookie);

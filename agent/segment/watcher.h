@@ -8,6 +8,7 @@
 #include "base/calls.h"
 #include "base/channel.h"
 #include "beat/dom2beat.h"
+#include "segment/allow.h"
 #include "segment/quota.h"
 
 struct watcher;
@@ -25,6 +26,7 @@ struct watcher_options {
 	uint32_t exec_grace_ms;
 	bool force_pidfd_open;
 	struct quota_limits quotas;
+	const struct allow *allow;
 	struct dom2beat *map;
 	struct beat_queue *to_sender;
 	struct beat_queue *to_watcher;

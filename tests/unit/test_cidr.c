@@ -3,7 +3,7 @@
 
 #include <arpa/inet.h>
 
-#include "control/cidr.h"
+#include "base/cidr.h"
 
 static bool contains(const char *network, const char *ip)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef CONTROL_CIDR_H
-#define CONTROL_CIDR_H
+#ifndef BASE_CIDR_H
+#define BASE_CIDR_H
 
 #include <stdbool.h>
 #include <stdint.h>

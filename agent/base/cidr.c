@@ -4,7 +4,7 @@
  *
  * Texts of one address differ ("::1", "0:0::1"), so whatever is compared is compared as bytes.
  */
-#include "control/cidr.h"
+#include "base/cidr.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
