@@ -244,8 +244,10 @@ int onebeat_close(struct onebeat *ob)
 	}
 	pthread_mutex_lock(&ob->lock);
 	leave_all(ob);
-	if (!all_gone(ob, NULL))
+	if (!all_gone(ob, NULL)) {
+		ob->attach_due_ms = 0; /* no later call will find the agent that has just come */
 		onebeat__pump_until(ob, clock_now_ms() + ob->timeout_ms, all_gone, NULL);
+	}
 	if (handle_link(ob) != LINK_DETACHED)
 		onebeat__messages_goodbye(ob);
 	end(ob);

@@ -387,6 +387,22 @@ static int count_descriptors(void)
 	return n;
 }
 
+/* An attempt has just failed, and the next one would not be due yet. */
+Test(client_lease, close_looks_once_more_for_an_agent)
+{
+	client_rig_start(&rig);
+	client_rig_open(&rig, NULL);
+	client_rig_register(&rig, PORT);
+	client_rig_await(&rig, PORT, ONEBEAT_OP_LIVE);
+	client_rig_kill(&rig);
+	while (onebeat_attend(rig.ob) == 0)
+		;
+	client_rig_start(&rig);
+	cr_assert_eq(onebeat_close(rig.ob), 0);
+	rig.ob = NULL;
+	cr_assert(UNTIL(standin_agent_n_slots(rig.agent, ONEBEAT_OP_WITHDRAW) == 1));
+}
+
 Test(client_lease, handle_costs_one_descriptor_and_gives_it_back)
 {
 	int n_before;
