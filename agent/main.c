@@ -24,9 +24,11 @@
 #include "control/config.h"
 #include "keeper/child.h"
 #include "keeper/keeper.h"
+#include "segment/journal.h"
 
 /* What an agent says by its exit status and what the keeper understands. */
 _Static_assert((int)AGENT_OTHER_VERSION == (int)CHILD_OTHER_VERSION, "one status");
+_Static_assert(__builtin_strcmp(AGENT_MAY_DECLINE, CHILD_MAY_DECLINE) == 0, "one name");
 
 #define OWN_IMAGE "/proc/self/exe"
 
@@ -266,18 +268,26 @@ static int run_keeper(const char *runtime_dir, const struct request *req, char *
 	return keeper_run(&options);
 }
 
-/* The answer of probe.h. */
-static int answer_keeper(int fd)
-{
-	int r = keeper_check_state(fd);
+#define NOT_US "version " ONEBEAT_VERSION " cannot take over from the running one: "
 
+/* The answer of probe.h. */
+static int answer_keeper(int fd, const struct config *cfg)
+{
+	uint32_t n_slots;
+	int r = keeper_check_state(fd, cfg->runtime_dir);
+
+	if (r == -EXDEV)
+		return complain("the configured runtime_dir is not the running onebeatd's: "
+				"that is changed by a stop and a start",
+				EXIT_FAILURE);
 	if (r < 0)
-		return complain(
-			r == -EPROTO
-				? "version " ONEBEAT_VERSION
-				  " cannot take over from the running keeper's version: stop and start"
-				: "the running keeper's state cannot be read",
-			EXIT_FAILURE);
+		return complain(r == -EPROTO ? NOT_US
+					"its keeper is of another version; stop and start"
+					     : "the running keeper's state cannot be read",
+				EXIT_FAILURE);
+	if (journal_look(cfg->runtime_dir, &n_slots) == JOURNAL_OTHER)
+		return complain(NOT_US "its journal has another layout; stop and start",
+				EXIT_FAILURE);
 	puts("onebeatd " ONEBEAT_VERSION);
 	return 0;
 }
@@ -308,7 +318,7 @@ static int run(const struct request *req, char **argv)
 	if (status != 0 || req->mode == MODE_PRINT)
 		return status;
 	if (req->check_fd >= 0)
-		return answer_keeper(req->check_fd);
+		return answer_keeper(req->check_fd, &cfg);
 	if (req->mode == MODE_CHECK) {
 		puts("configuration ok");
 		return 0;

@@ -165,6 +165,7 @@ static int make_watcher(struct agent *a)
 		.exec_grace_ms = cfg->exec_grace_ms,
 		.force_pidfd_open = cfg->force_pidfd_open,
 		.allow = &cfg->allow,
+		.may_decline = getenv(AGENT_MAY_DECLINE) != NULL,
 		.quotas = { .leases = cfg->leases,
 			    .silent = cfg->silent_leases,
 			    .hello_timeout_ms = cfg->hello_timeout_ms,
@@ -284,7 +285,9 @@ static int work(struct agent *a)
 		r = tell_keeper(a, CHANNEL_READY, CHANNEL_CAN_YIELD);
 	if (r < 0) {
 		log_error("agent.start", "error=%s", LOG_Q(strerror(-r)));
-		_exit(1); /* threads may run already and wait for us; the keeper starts another */
+		_exit(r == -EPROTO
+			      ? AGENT_OTHER_VERSION
+			      : 1); /* threads may run already and wait for us; the keeper starts another */
 	}
 	r = watcher_run(a->watcher);
 	if (r == -EPIPE)

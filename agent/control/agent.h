@@ -4,7 +4,9 @@
 
 #include "control/config.h"
 
-/* Exit status of an agent whose keeper is of a version that it does not understand. */
+/* In the environment when the keeper has another program to start, should this one decline. */
+#define AGENT_MAY_DECLINE "ONEBEAT_AGENT_MAY_DECLINE"
+/* Exit status of an agent whose keeper or journal is of a version that it does not understand. */
 #define AGENT_OTHER_VERSION 3
 
 /*

@@ -93,6 +93,10 @@ static pid_t spawn(struct child *c)
 	s.head.quarantine = restart_quarantine(&c->restart);
 	s.head.n_restarts = c->n_restarts;
 	s.head.keeper_pid = getpid();
+	if (c->own_image && !c->use_own)
+		(void)setenv(CHILD_MAY_DECLINE, "1", 1);
+	else
+		(void)unsetenv(CHILD_MAY_DECLINE);
 	pid = spawn_agent(&s);
 	if (pid > 0)
 		c->link = take_fd(&ours);

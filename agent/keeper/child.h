@@ -46,6 +46,8 @@ struct child {
 
 /* Exit status of an agent that does not understand its keeper's manifest: another release's program. */
 #define CHILD_OTHER_VERSION 3
+/* In its environment while the keeper's own program could follow on one that says so. */
+#define CHILD_MAY_DECLINE "ONEBEAT_AGENT_MAY_DECLINE"
 
 /* Closes the channel and all that is held. */
 void child_deinit(struct child *c);

@@ -393,12 +393,13 @@ static bool resume(struct keeper *k)
 	return true;
 }
 
-int keeper_check_state(int fd)
+int keeper_check_state(int fd, const char *runtime_dir)
 {
 	CLEANUP(free_p) struct manifest_entry *entries = NULL;
 	struct state_head head;
+	int r = state_read(fd, &head, &entries);
 
-	return state_read(fd, &head, &entries);
+	return r == 0 && strcmp(head.runtime_dir, runtime_dir) != 0 ? -EXDEV : r;
 }
 
 static int run(struct keeper *k)

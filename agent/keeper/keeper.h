@@ -33,9 +33,9 @@ struct keeper_options {
  */
 int keeper_run(const struct keeper_options *options);
 /*
- * Could we take over from the keeper that shows its state here (closed)? 0, or a negative errno: -EPROTO when
- * it is of another version.
+ * Could we take over from the keeper that shows its state here (closed), being configured for that folder? 0, or
+ * a negative errno: -EPROTO: it is of another version; -EXDEV: it has another folder.
  */
-int keeper_check_state(int fd);
+int keeper_check_state(int fd, const char *runtime_dir);
 
 #endif

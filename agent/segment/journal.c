@@ -212,6 +212,24 @@ int journal_open(struct journal **out, const char *dir, uint32_t n_slots)
 	return r;
 }
 
+int journal_look(const char *dir, uint32_t *n_slots)
+{
+	char path[PATH_MAX];
+	struct stamp have, want;
+	int n = snprintf(path, sizeof(path), "%s/journal", dir);
+
+	if (n < 0 || (size_t)n >= sizeof(path) || stamp_look(path, &have) < 0 ||
+	    expect_stamp(&want, have.n_slots) < 0 ||
+	    memcmp(have.magic, want.magic, sizeof(want.magic)) != 0 ||
+	    memcmp(have.boot_id, want.boot_id, sizeof(want.boot_id)) != 0)
+		return JOURNAL_NONE;
+	*n_slots = have.n_slots;
+	return memcmp(&have, &want, sizeof(want)) == 0 && *n_slots > 0 &&
+			       *n_slots <= ONEBEAT_SLOTS_MAX
+		       ? JOURNAL_READABLE
+		       : JOURNAL_OTHER;
+}
+
 struct journal *journal_close(struct journal *j)
 {
 	if (!j)

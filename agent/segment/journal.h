@@ -79,6 +79,15 @@ enum {
  * writing thread, and different records may be written at once.
  */
 int journal_open(struct journal **out, const char *dir, uint32_t n_slots);
+
+enum {
+	JOURNAL_NONE = 0,     /* no journal of this boot */
+	JOURNAL_READABLE = 1, /* *n_slots tells for how many slots it was made */
+	JOURNAL_OTHER = 2     /* of this boot, and of another release's layout */
+};
+
+/* What journal_open() would find, without touching it. */
+int journal_look(const char *dir, uint32_t *n_slots);
 struct journal *journal_close(struct journal *j); /* takes NULL, returns NULL; the file stays */
 
 /*

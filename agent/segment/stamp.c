@@ -42,16 +42,21 @@ int stamp_complete(struct stamp *s)
 	return 0;
 }
 
-/* Is it a file that only we can have written, with this very stamp? */
-static bool is_kept(int fd, const struct stamp *want)
+/* Is it a file that only we can have written? Then *out is what it begins with. */
+static bool read_stamp(int fd, struct stamp *out)
 {
-	uint8_t have[sizeof(*want)];
 	struct stat st;
 
 	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() &&
-	       (st.st_mode & 077) == 0 &&
-	       pread(fd, have, sizeof(have), 0) == (ssize_t)sizeof(have) &&
-	       memcmp(have, want, sizeof(have)) == 0;
+	       (st.st_mode & 077) == 0 && pread(fd, out, sizeof(*out), 0) == (ssize_t)sizeof(*out);
+}
+
+/* Has it this very stamp? */
+static bool is_kept(int fd, const struct stamp *want)
+{
+	struct stamp have;
+
+	return read_stamp(fd, &have) && memcmp(&have, want, sizeof(have)) == 0;
 }
 
 static int make_file(const char *path)
@@ -74,6 +79,13 @@ int stamp_open(const char *path, const struct stamp *want, int *fd)
 	close_fdp(fd);
 	*fd = make_file(path);
 	return *fd < 0 ? *fd : STAMP_FRESH;
+}
+
+int stamp_look(const char *path, struct stamp *out)
+{
+	CLEANUP(close_fdp) int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+
+	return fd >= 0 && read_stamp(fd, out) && out->check == check_of(out) ? 0 : -ENOENT;
 }
 
 void stamp_write(void *base, const struct stamp *s)

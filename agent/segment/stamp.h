@@ -30,6 +30,8 @@ int stamp_complete(struct stamp *s);
 /* Opens path if it begins with this stamp, else makes a new, empty file (0600) in its place. STAMP_KEPT,
  * STAMP_FRESH and *fd; or a negative errno. */
 int stamp_open(const char *path, const struct stamp *want, int *fd);
+/* Reads path's stamp without touching the file. 0; -ENOENT: none, or not one that only we can have written whole. */
+int stamp_look(const char *path, struct stamp *out);
 /* Writes the stamp into a mapped, fresh file: from here on it will be kept. */
 void stamp_write(void *base, const struct stamp *s);
 

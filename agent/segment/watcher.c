@@ -287,6 +287,41 @@ static void set_quotas(struct watcher *w, uint32_t per_lease)
 	quotas_init(&w->quotas, &w->options.quotas, limit.rlim_cur, per_lease);
 }
 
+static bool holds_memory(const struct watcher *w)
+{
+	for (uint32_t i = 0; i < w->options.manifest->n_entries; i++) {
+		if (w->options.entries[i].kind == CHANNEL_DATA)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * While a predecessor's segments are held, its journal decides: another number of slots in the configuration
+ * counts from the next start on, and of another layout we would make nothing, and break every lease.
+ */
+static int heed_predecessor(struct watcher *w)
+{
+	uint32_t n_slots;
+	int found;
+
+	if (!holds_memory(w))
+		return 0;
+	found = journal_look(w->options.runtime_dir, &n_slots);
+	if (found == JOURNAL_OTHER) {
+		log_error("journal.other", "error=\"another release has written it\" next=\"%s\"",
+			  w->options.may_decline ? "left to that one" : "all register again");
+		return w->options.may_decline ? -EPROTO : 0;
+	}
+	if (found == JOURNAL_READABLE && n_slots != w->options.n_slots) {
+		log_warning("journal.slots",
+			    "configured=%u in_force=%u next=\"changed by the next start\"",
+			    w->options.n_slots, n_slots);
+		w->options.n_slots = n_slots;
+	}
+	return 0;
+}
+
 static int prepare(struct watcher *w)
 {
 	int r = loop_init(&w->loop);
@@ -297,6 +332,8 @@ static int prepare(struct watcher *w)
 		r = calls_init(&w->calls);
 	if (r == 0)
 		r = listen_views_new(&w->views);
+	if (r == 0)
+		r = heed_predecessor(w);
 	if (r == 0)
 		r = journal_open(&w->journal, w->options.runtime_dir, w->options.n_slots);
 	if (r < 0)

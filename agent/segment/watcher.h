@@ -25,6 +25,7 @@ struct watcher_options {
 	uint32_t listen_grace_ms;
 	uint32_t exec_grace_ms;
 	bool force_pidfd_open;
+	bool may_decline; /* the keeper has another program that can read what is there */
 	struct quota_limits quotas;
 	const struct allow *allow;
 	struct dom2beat *map;
@@ -51,8 +52,11 @@ struct watcher_counts {
 	_Atomic uint32_t turned_away; /* acts that a quota or the allow-list forbade */
 };
 
-/* Adopts what manifest and journal tell. 0 or a negative errno; *out is NULL then, and descriptors that it had
- * not come to take over are still open: an agent that has no watcher ends. */
+/*
+ * Adopts what manifest and journal tell. 0 or a negative errno, -EPROTO when the journal is another release's and we
+ * may decline; *out is NULL then, and descriptors that it had not come to take over are still open: an agent that
+ * has no watcher ends.
+ */
 int watcher_new(struct watcher **out, const struct watcher_options *options);
 struct watcher *watcher_free(struct watcher *w);
 

@@ -7,6 +7,7 @@ import os
 import pathlib
 import shutil
 import signal
+import struct
 import subprocess
 import tempfile
 import threading
@@ -18,6 +19,8 @@ from host import BIN, alive, boottime_ms, sockets_of, until
 RUNNING = subprocess.run([BIN / "onebeatd", "--version"], capture_output=True, text=True,
                          check=True).stdout.split()[1]
 NEXT = RUNNING[:-1] + chr(ord(RUNNING[-1]) + 1)
+PERIOD_MS = 5000
+MARGIN_MS = 2000
 SPEC = {"service": "orders", "ip": "10.0.0.1", "md.preserved.heart.beat.interval": 1000}
 
 
@@ -306,7 +309,7 @@ class BeatLog:
 
 
 def test_ten_thousand_instances_of_ten_processes(installed):
-    """No lease breaks, no second register, no deregister: the registry's log proves it."""
+    """No lease breaks, no second register, no deregister, no late beat: the registry's log proves it."""
     n, n_processes = 1000, 10
     puppets = []
     for p in range(n_processes):
@@ -331,4 +334,95 @@ def test_ten_thousand_instances_of_ten_processes(installed):
     assert [sockets_of(puppet.pid) for puppet in puppets] == leases
     assert {puppet.status(f"i{i}")["state"] for puppet in puppets for i in (0, n - 1)} == {"UP"}
     assert len(installed.registry.registers()) == n * n_processes and installed.registry.deregisters() == []
-    print(f"longest pause between two beats: {beats.longest[0]:.0f} ms")
+    gap, whose = beats.longest
+    print(f"longest pause between two beats: {gap:.0f} ms")
+    assert gap < PERIOD_MS + MARGIN_MS, whose
+
+
+def test_slots_in_the_configuration_wait_for_a_start(empty_host):
+    """Segments are made for a number of slots: another one must not cost what is in them."""
+    empty_host.start_registry()
+    conf = empty_host.folder / "onebeatd.conf"
+    conf.write_text("[agent]\nslots = 1024\n")
+    empty_host.start_agent(options=["-c", conf])
+    puppet = registered(empty_host)
+    conf.write_text("[agent]\nslots = 2048\n")
+    empty_host.agent.kill_agent()
+    unbroken(empty_host, puppet)
+    upgrade(empty_host)
+    unbroken(empty_host, puppet)
+    assert "configured=2048 in_force=1024" in empty_host.agent.tail()
+
+
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+def of_another_layout(journal):
+    """As another release would have stamped it (agent/segment/stamp.h)."""
+    with open(journal, "r+b") as file:
+        stamp = bytearray(file.read(256))
+        stored = struct.unpack_from("=I", stamp, 252)[0]
+        assert stored == crc32c(stamp[:252]), "the test's own idea of the check"
+        struct.pack_into("=I", stamp, 12, struct.unpack_from("=I", stamp, 12)[0] + 1)
+        struct.pack_into("=I", stamp, 252, crc32c(stamp[:252]))
+        file.seek(0)
+        file.write(stamp)
+
+
+def test_a_journal_that_the_new_program_cannot_read(installed):
+    """It would make nothing of what is held: it is not taken, neither by an upgrade nor after a death."""
+    puppet = registered(installed)
+    before = installed.status()["pid"]
+    of_another_layout(installed.agent.runtime_dir / "journal")
+    assert "its journal has another layout" in refused(installed)
+    assert installed.status()["pid"] == before
+    unbroken(installed, puppet)
+    os.kill(before, signal.SIGKILL)
+    until(lambda: "status=3" in installed.agent.tail() and "the keeper's own program" in installed.agent.tail(),
+          "the one that cannot read it leaves it to the keeper's own")
+
+
+def state_of_keeper(version=1, runtime_dir="/run/onebeat"):
+    """agent/keeper/state.h, with nothing held."""
+    fd = os.memfd_create("state", 0)
+    os.write(fd, struct.pack("=III i 4Q 3I i B31x 32s 128s", 0x4F424B53, version, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+                             b"0.0.9", runtime_dir.encode()))
+    return fd
+
+
+def manifest_of_agent(version=1):
+    """agent/base/manifest.h, with no entries."""
+    fd = os.memfd_create("manifest", 0)
+    os.write(fd, struct.pack("=4I I i", 0x4F424D46, version, 0, 0, 0, os.getpid()))
+    return fd
+
+
+def asked(tmp_path, option, fd):
+    try:
+        return subprocess.run([BIN / "onebeatd", f"{option}={fd}", "--runtime-dir", tmp_path / "run", "--registry",
+                               "http://127.0.0.1:1"], pass_fds=[fd], capture_output=True, text=True, timeout=30)
+    finally:
+        os.close(fd)
+
+
+def test_what_the_check_mode_answers(tmp_path):
+    run = str(tmp_path / "run")
+    yes = asked(tmp_path, "--upgrade-check", state_of_keeper(runtime_dir=run))
+    assert (yes.returncode, yes.stdout) == (0, f"onebeatd {RUNNING}\n")
+    other = asked(tmp_path, "--upgrade-check", state_of_keeper(version=2, runtime_dir=run))
+    assert other.returncode == 1 and "of another version" in other.stderr
+    folder = asked(tmp_path, "--upgrade-check", state_of_keeper(runtime_dir="/elsewhere"))
+    assert folder.returncode == 1 and "runtime_dir is not the running onebeatd's" in folder.stderr
+    assert not (tmp_path / "run").exists(), "asking changes nothing"
+
+
+def test_an_agent_of_another_release_than_its_keeper_says_so(tmp_path):
+    """By a status of its own, on which the keeper starts the program that it is itself."""
+    done = asked(tmp_path, "--agent-manifest", manifest_of_agent(version=2))
+    assert done.returncode == 3 and "agent.manifest" in done.stderr
