@@ -20,6 +20,8 @@ struct keeper_options {
 	char *const *argv;
 	/* How long a stopping agent may take before it is killed; 0: KEEPER_STOP_WAIT_MS. */
 	uint32_t stop_wait_ms;
+	/* How long each step of an upgrade may take; 0: what upgrade.h and probe.h say. */
+	uint32_t upgrade_wait_ms;
 	/*
 	 * 0 or less: we start afresh; else what a keeper left that executed us in its place (state.h),
 	 * and runtime_dir is not looked at.

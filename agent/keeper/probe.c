@@ -22,7 +22,6 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/clock.h"
 #include "keeper/spawn.h"
 
 /* In the child: never returns. */
@@ -45,6 +44,7 @@ int probe_start(struct probe *p, const char *program, char *const *argv, const s
 	char option[SPAWN_OPTION_MAX];
 	int pipe_fds[2];
 
+	p->late = false;
 	if (stat(program, &p->file) < 0)
 		return -errno;
 	snprintf(option, sizeof(option), PROBE_OPTION "%d", state);
@@ -66,7 +66,6 @@ int probe_start(struct probe *p, const char *program, char *const *argv, const s
 		return -errno;
 	}
 	p->out_fd = pipe_fds[0];
-	p->due_ms = clock_now_ms() + PROBE_WAIT_MS;
 	return 0;
 }
 
@@ -103,10 +102,11 @@ bool probe_ended(struct probe *p, int how, char version[PROBE_VERSION_MAX], char
 	text[n > 0 ? n : 0] = '\0';
 	line = last_line(text);
 	p->pid = 0;
-	p->due_ms = CLOCK_NEVER;
 	if (WIFEXITED(how) && WEXITSTATUS(how) == 0 && take_version(line, version))
 		return true;
-	if (WIFSIGNALED(how))
+	if (p->late)
+		snprintf(why, PROBE_WHY_MAX, "it did not answer in time");
+	else if (WIFSIGNALED(how))
 		snprintf(why, PROBE_WHY_MAX, "it died of signal %d when it was asked",
 			 WTERMSIG(how));
 	else if (WEXITSTATUS(how) == 0)
@@ -120,7 +120,7 @@ bool probe_ended(struct probe *p, int how, char version[PROBE_VERSION_MAX], char
 void probe_kill(struct probe *p)
 {
 	kill(p->pid, SIGKILL); /* not yet waited for: the pid is still its own */
-	p->due_ms = CLOCK_NEVER;
+	p->late = true;
 }
 
 bool probe_unchanged(const struct probe *p, const char *program)

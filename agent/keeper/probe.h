@@ -18,13 +18,13 @@
 struct probe {
 	pid_t pid; /* 0: none runs */
 	int out_fd;
-	uint64_t due_ms;  /* it is killed then; CLOCK_NEVER */
+	bool late;        /* it was killed */
 	struct stat file; /* which file it was */
 };
 
-#define PROBE_NULL                                 \
-	{                                          \
-		.out_fd = -1, .due_ms = UINT64_MAX \
+#define PROBE_NULL           \
+	{                    \
+		.out_fd = -1 \
 	}
 
 /* Executes program with argv and what it is to read (closed here). 0 or a negative errno. */

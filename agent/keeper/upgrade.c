@@ -45,6 +45,12 @@ void upgrade_deinit(struct upgrade *u)
 	close_fdp(&u->probe.out_fd);
 }
 
+static uint64_t due_in(const struct upgrade *u, uint32_t wait_ms)
+{
+	return clock_now_ms() +
+	       (u->options->upgrade_wait_ms ? u->options->upgrade_wait_ms : wait_ms);
+}
+
 /* Few bytes into an empty socket buffer: never waited for. */
 static void say(int *fd, const char *line)
 {
@@ -189,7 +195,7 @@ static int become_new(const struct upgrade *u)
 static void go_back(struct upgrade *u)
 {
 	u->phase = UPGRADE_UNDO;
-	u->due_ms = clock_now_ms() + (u->child->pid ? UPGRADE_YIELD_MS : UPGRADE_READY_MS);
+	u->due_ms = due_in(u, u->child->pid ? UPGRADE_YIELD_MS : UPGRADE_READY_MS);
 	u->child->use_own = u->options->own_image != NULL;
 	u->child->restart = (struct restart)RESTART_NULL;
 	if (u->child->pid)
@@ -240,7 +246,7 @@ void upgrade_ask(struct upgrade *u, int tool_fd)
 	log_info("upgrade.probe", "program=%s pid=%d", LOG_Q(u->options->program),
 		 (int)u->probe.pid);
 	u->phase = UPGRADE_PROBE;
-	u->due_ms = u->probe.due_ms;
+	u->due_ms = due_in(u, PROBE_WAIT_MS);
 }
 
 bool upgrade_reap(struct upgrade *u, pid_t pid, int how)
@@ -262,7 +268,7 @@ bool upgrade_reap(struct upgrade *u, pid_t pid, int how)
 	log_info("upgrade.yield", "program=%s version=%s agent=%d", LOG_Q(u->options->program),
 		 LOG_Q(u->version), (int)u->child->pid);
 	u->phase = UPGRADE_YIELD;
-	u->due_ms = clock_now_ms() + UPGRADE_YIELD_MS;
+	u->due_ms = due_in(u, UPGRADE_YIELD_MS);
 	if (u->child->pid)
 		child_yield(u->child);
 	else
@@ -278,7 +284,7 @@ void upgrade_agent_died(struct upgrade *u)
 	switch (u->phase) {
 	case UPGRADE_YIELD:
 		u->phase = UPGRADE_TRY;
-		u->due_ms = clock_now_ms() + UPGRADE_READY_MS;
+		u->due_ms = due_in(u, UPGRADE_READY_MS);
 		c->use_own = false;
 		c->start_due_ms = clock_now_ms();
 		break;
@@ -293,7 +299,7 @@ void upgrade_agent_died(struct upgrade *u)
 	}
 }
 
-static void hurry(struct upgrade *u, uint64_t now_ms)
+static void hurry(struct upgrade *u)
 {
 	u->due_ms = CLOCK_NEVER;
 	if (u->phase == UPGRADE_PROBE) {
@@ -303,7 +309,7 @@ static void hurry(struct upgrade *u, uint64_t now_ms)
 	} else if (u->child->pid) {
 		log_warning("upgrade.late", "pid=%d next=\"killed\"", (int)u->child->pid);
 		kill(u->child->pid, SIGKILL);
-		u->due_ms = now_ms + UPGRADE_READY_MS;
+		u->due_ms = due_in(u, UPGRADE_READY_MS);
 	}
 }
 
@@ -324,7 +330,7 @@ void upgrade_turn(struct upgrade *u, uint64_t now_ms)
 	else if (u->phase == UPGRADE_UNDO && settled(u->child))
 		give_up(u);
 	else if (now_ms >= u->due_ms)
-		hurry(u, now_ms);
+		hurry(u);
 }
 
 uint64_t upgrade_due_ms(const struct upgrade *u)

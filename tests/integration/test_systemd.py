@@ -233,7 +233,7 @@ def test_descriptors_for_somebody_else_are_left_alone(empty_host):
 
 
 def test_the_watchdog_is_petted_in_time(managed, empty_host):
-    manager = managed(watchdog_s=2)
+    manager = managed(watchdog_s=1)
     registered(empty_host)
     until(lambda: len(manager.heard("WATCHDOG", "1")) >= 4, "petted again and again")
     empty_host.agent.ctl("upgrade")

@@ -59,7 +59,9 @@ static void be_keeper(int out, int err)
 	struct keeper_options options = { .runtime_dir = house.run,
 					  .program = house.program,
 					  .argv = argv,
-					  .stop_wait_ms = house.stop_wait_ms };
+					  .own_image = house.own_image,
+					  .stop_wait_ms = house.stop_wait_ms,
+					  .upgrade_wait_ms = house.upgrade_wait_ms };
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	dup2(out, STDOUT_FILENO);

@@ -22,8 +22,10 @@ struct house {
 	char run[80];    /* runtime folder */
 	char option[96]; /* STANDIN_OPTION PATH */
 	int director;
-	const char *program; /* the stand-in, unless the test sets another */
+	const char *program;   /* the stand-in, unless the test sets another */
+	const char *own_image; /* NULL, unless the test sets one */
 	uint32_t stop_wait_ms;
+	uint32_t upgrade_wait_ms;
 	pid_t keeper;
 	int out_fd; /* the keeper's stdout and stderr */
 	int err_fd;
