@@ -10,7 +10,8 @@
  * process that comes back, and lets what is published anew take the old one's place.
  *
  * Attempts are at least ATTACH_PAUSE_MS apart, so that a program that updates often does not pay for an agent
- * that is away.
+ * that is away. The first one after a tie was lost is made at once: it may be the last word of an instance, or of
+ * the program, that is to be told.
  */
 #include "attach.h"
 
@@ -148,6 +149,8 @@ void onebeat__detach(struct onebeat *ob)
 {
 	if (handle_link(ob) == LINK_DETACHED)
 		return;
+	if (handle_link(ob) == LINK_ATTACHED)
+		ob->attach_due_ms = 0; /* an agent was there: the next attempt need not wait */
 	onebeat__lease_fd_drop(&ob->lease);
 	set_link(ob, LINK_DETACHED);
 	onebeat__grant_forget_all(ob);

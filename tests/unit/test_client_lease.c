@@ -260,6 +260,24 @@ Test(client_lease, leave_is_told_to_the_agent_that_came_in_a_dead_ones_place)
 	cr_assert_eq(standin_agent_n_slots(rig.agent, ONEBEAT_OP_LIVE), 0);
 }
 
+/* The tie is lost within the pause between attempts, and nobody calls again: the last word waits for no pause. */
+Test(client_lease, leave_right_after_opening_is_told_when_the_tie_was_lost)
+{
+	struct onebeat_instance *inst;
+
+	client_rig_start(&rig);
+	for (uint32_t i = 1; i <= 20; i++) {
+		client_rig_open(&rig, NULL);
+		inst = client_rig_register(&rig, PORT);
+		close(onebeat_fd(rig.ob));
+		cr_assert_eq(onebeat_deregister(inst), 0);
+		cr_assert_eq(onebeat_close(rig.ob), 0);
+		rig.ob = NULL;
+		cr_assert(UNTIL(standin_agent_n_slots(rig.agent, ONEBEAT_OP_WITHDRAW) == i),
+			  "round %u", i);
+	}
+}
+
 /* Every call that may use the number. */
 static void use_everything(struct onebeat_instance *inst)
 {
