@@ -160,7 +160,10 @@ static void adopt_lease(struct adoption *a, uint32_t index, const struct journal
 	lease->domain = domain;
 	domain->n_leases++;
 	lease->flags = rec->flags;
-	lease->state = fd >= 0 ? LEASE_OPEN : LEASE_WATCHED;
+	if (fd >= 0)
+		lease->state = LEASE_OPEN;
+	else
+		lease->state = rec->state == LEASE_ENDED ? LEASE_ENDED : LEASE_WATCHED;
 	lease->welcomed = rec->state != LEASE_HOLDING;
 	if (fd >= 0)
 		lease_opened(lease);
@@ -351,6 +354,23 @@ static void decide_all(struct watcher *w)
 	}
 }
 
+/* Its socket is lost: its process is all there is, if that can be found. */
+static void start_unheld(struct lease *lease)
+{
+	bool known_dead = lease->state == LEASE_ENDED; /* its hold lingers, and may go on */
+
+	if (!known_dead && !lease_findable(lease)) {
+		lease_await(lease);
+		return;
+	}
+	if (known_dead || !lease_mind_process(lease)) {
+		lease_died(lease);
+		return;
+	}
+	lease_check_program(lease);
+	lease_settle(lease);
+}
+
 /* Leases begin to speak: what died meanwhile is found here. */
 static void start_leases(struct watcher *w)
 {
@@ -364,11 +384,8 @@ static void start_leases(struct watcher *w)
 				lease_ended(lease);
 			else
 				lease_watch_owner(lease);
-		} else if (!lease_mind_process(lease)) {
-			lease_died(lease);
 		} else {
-			lease_check_program(lease);
-			lease_settle(lease);
+			start_unheld(lease);
 		}
 	}
 }

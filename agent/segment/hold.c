@@ -151,7 +151,11 @@ static struct descriptor *complete(struct watcher *w, struct slot *slot, struct 
 	struct descriptor *whole = NULL;
 	const char *ip = d->ip[0] ? d->ip : choose_ip(w, slot, why);
 
-	if (d->registry[0] && strcmp(d->registry, w->options.registry) != 0)
+	if (d->when_listening && slot->lease && lease_is_hidden(slot->lease))
+		snprintf(why, DECODE_WHY_MAX,
+			 "the agent cannot see which ports its network namespace listens on: "
+			 "leave the listen check out (--no-listen-check)");
+	else if (d->registry[0] && strcmp(d->registry, w->options.registry) != 0)
 		snprintf(why, DECODE_WHY_MAX,
 			 "registry '%s' is not configured in the agent; it has '%s'", d->registry,
 			 w->options.registry);

@@ -145,15 +145,30 @@ void lease_check_program(struct lease *lease)
 		note_due(lease->watcher, due_ms);
 }
 
-/* Another program runs in that process: it never asked to be registered. */
+void lease_await(struct lease *lease)
+{
+	char label[64];
+
+	if (!has_holds(lease)) {
+		lease_settle(lease);
+		return;
+	}
+	log_info("lease.unknown", "%s next=\"deregistered unless it comes back within %u ms\"",
+		 lease_label(lease, label), lease->watcher->options.exec_grace_ms);
+	lease->exec_due_ms = clock_now_ms() + lease->watcher->options.exec_grace_ms;
+	note_due(lease->watcher, lease->exec_due_ms);
+}
+
+/* Another program runs in that process, which never asked to be registered; or nobody can tell that it lives. */
 static void orphan(struct lease *lease)
 {
 	char label[64];
 	struct slot *next;
 
 	lease->exec_due_ms = CLOCK_NEVER;
-	log_info("lease.exec", "%s next=\"another program runs there: deregistered\"",
-		 lease_label(lease, label));
+	log_info("lease.exec", "%s next=\"%s: deregistered\"", lease_label(lease, label),
+		 lease_findable(lease) ? "another program runs there"
+				       : "its process cannot be found and has not come back");
 	lease->busy = true;
 	for (struct slot *s = lease->slots; s; s = next) {
 		next = s->lease_next;
@@ -216,10 +231,11 @@ void lease_round(struct watcher *w, uint64_t now_ms)
 static struct listen_view *shown_view(struct lease *lease)
 {
 	struct watcher *w = lease->watcher;
-	struct listen_view *view = lease_findable(lease)
-					   ? listen_view_get(w->views, lease->identity.pid)
-					   : NULL;
+	struct listen_view *view = NULL;
 
+	errno = ESRCH;
+	if (lease_findable(lease))
+		view = listen_view_get(w->views, lease->identity.pid);
 	if (view && !identity_shown(&lease->identity))
 		view = listen_view_put(w->views, view);
 	return view;
@@ -252,4 +268,11 @@ bool lease_is_elsewhere(struct lease *lease)
 	const struct listen_view *view = lease_view(lease);
 
 	return view ? !listen_view_is_ours(view) : lease->identity.netns == IDENTITY_NETNS_OTHER;
+}
+
+bool lease_is_hidden(struct lease *lease)
+{
+	if (lease->identity.netns != IDENTITY_NETNS_OTHER || lease_view(lease))
+		return false;
+	return errno == ESRCH || errno == ENOENT || errno == EACCES || errno == EXDEV;
 }

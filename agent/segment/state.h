@@ -179,6 +179,8 @@ void lease_died(struct lease *lease);
 /* Watches the process too. False: it is dead. */
 bool lease_mind_process(struct lease *lease);
 void lease_check_program(struct lease *lease);
+/* Its socket is lost, and nothing leads to its process: it has a grace to come back in. */
+void lease_await(struct lease *lease);
 /* Can a successor find its process by what the journal says? */
 bool lease_findable(const struct lease *lease);
 /* The pidfd taken at accept, or asked for at this moment. 0; -ESRCH when dead; another negative errno when nobody knows. */
@@ -197,6 +199,8 @@ void lease_refused(struct watcher *w, struct quota_account *account, const struc
 struct listen_view *lease_view(struct lease *lease);
 /* Is it known to be in another network namespace than ours? */
 bool lease_is_elsewhere(struct lease *lease);
+/* Is it known to be there, and has the agent no means to look into it? */
+bool lease_is_hidden(struct lease *lease);
 const char *lease_label(const struct lease *lease, char buf[64]);
 
 /* handshake.c: messages of leases */

@@ -225,9 +225,10 @@ def test_thread_that_ends_ends_nothing(host):
     assert host.registry.deregisters() == []
 
 
-def test_process_without_its_first_thread_is_no_dead_process(host):
+@pytest.mark.parametrize("policy", ("any", "owner"))
+def test_process_without_its_first_thread_is_no_dead_process(host, policy):
     """/proc shows it as a zombie, without program and namespaces; the pidfd knows better."""
-    puppet = registered(host)
+    puppet = registered(host, policy=policy)
     puppet.do("leavemain")
     until(lambda: not alive(puppet.pid), "its first thread is a zombie")
     puppet.do("update a weight=2")
@@ -239,7 +240,7 @@ def test_process_without_its_first_thread_is_no_dead_process(host):
     until(lambda: host.instance("orders")["holders"][0]["state"] == "watched", "the lease has ended, it lives")
     restart_both(host)
     until(lambda: (i := host.instance("orders")) and i["state"] == "UP", "found again by pid and start time")
-    puppet.register("a", service="orders", ip="10.0.0.1", port=8080, weight=4)
+    puppet.register("a", service="orders", ip="10.0.0.1", port=8080, weight=4, policy=policy)
     up(puppet)
     assert len(host.instance("orders")["holders"]) == 1
     assert host.registry.deregisters() == [] and host.registry.hosts("orders")[0]["weight"] == 4.0
@@ -388,16 +389,19 @@ def test_another_uid_joins_only_what_an_ancestor_of_it_holds(open_host):
     assert [h["uid"] for h in host.instance("orders")["holders"]] == [OTHER]
 
 
-@pytest.mark.parametrize("commands", (("thread exec /bin/sleep 60",), ("leavemain", "exec /bin/sleep 60")))
-def test_exec_from_another_thread_is_an_exec_and_no_death(empty_host, commands):
+@pytest.mark.parametrize("policy", ("any", "owner"))
+def test_exec_from_another_thread_is_an_exec_and_no_death(empty_host, policy):
     configured(empty_host, "[agent]\nexec_grace_ms = 1500\n")
-    puppet = registered(empty_host)
-    for command in commands:
-        puppet.do(command)
-    until(lambda: empty_host.instance("orders")["holders"][0]["state"] == "watched", "alive, without its lease")
-    assert empty_host.registry.deregisters() == []
-    gone(empty_host)
-    assert alive(puppet.pid)
+    kinds = {"beside": ("thread exec /bin/sleep 60",), "alone": ("leavemain", "exec /bin/sleep 60")}
+    puppets = {name: registered(empty_host, service=name, policy=policy) for name in kinds}
+    for name, commands in kinds.items():
+        for command in commands:
+            puppets[name].do(command)
+        until(lambda n=name: empty_host.instance(n)["holders"][0]["state"] == "watched", "alive, without its lease")
+        assert empty_host.registry.deregisters(name) == []
+    for name, puppet in puppets.items():
+        gone(empty_host, name)
+        assert alive(puppet.pid)
 
 
 def test_exec_that_was_declared_keeps_the_instance_through_any_program(empty_host):

@@ -3,12 +3,14 @@
 
 import contextlib
 import os
+import shutil
 import signal
+import subprocess
 
 import pytest
 
 from host import BIN, Puppet, alive, children_of, until
-from namespaces import Namespaces, container
+from namespaces import Entry, Namespaces, container
 
 
 def up(puppet, name="a"):
@@ -141,6 +143,82 @@ def test_address_left_out_by_a_client_that_the_agent_cannot_see(agent_within):
     far.do("register b service=farther port=8081")
     far.do("wait b REFUSED 10000")
     assert "--ip" in far.status("b")["text"], "also to a successor"
+
+
+def test_port_that_the_agent_cannot_look_at(agent_within):
+    """What would wait for ever is refused, saying what to do; a port in the agent's own namespace can be seen."""
+    host = agent_within
+    far = host.puppet(within=host.keep(Namespaces(("pid", "net"))))
+    far.register("a", service="far", ip="10.0.0.1", port=8080, when_listening=1)
+    far.do("wait a REFUSED 10000")
+    assert "--no-listen-check" in far.status("a")["text"]
+    (refused,) = host.list()["refused"]
+    assert "--no-listen-check" in refused["refused"]["text"]
+    near = host.puppet()
+    port = near.values("listen 0")["port"]
+    near.register("a", service="near", ip="10.0.0.1", port=port, when_listening=1)
+    up(near)
+    near.do("unlisten")
+    until(lambda: host.instance("near")["state"] == "DOWN", "disabled", seconds=15)
+
+
+def test_first_process_of_a_container(empty_host):
+    """onebeatd as pid 1 of a pid namespace of its own: adopts, and stops when it is told to."""
+    host = empty_host
+    host.start_registry()
+    host.start_agent(within=Entry(["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"], depth=1))
+    assert ns_pid(host.agent.pid) == 1
+    puppet = register(host.puppet())
+    host.agent.kill_agent()
+    puppet.do("update a weight=2")
+    up(puppet)
+    assert host.agent.stop() == 0
+    assert host.registry.deregisters() == []
+
+
+def test_clients_without_a_number_have_a_grace_to_come_back_in(agent_within):
+    """Keeper and agent gone, nothing leads to the process: neither life nor death is known, so it is awaited."""
+    host = agent_within
+    within, agent = host.agent.within, host.agent.agent_pid()
+    comes, silent = register(host.puppet(), "comes"), register(host.puppet(), "silent")
+    host.agent.kill()
+    os.kill(agent, signal.SIGKILL)
+    host.agent.wait()
+    configured_within(host, within, "exec_grace_ms = 2000")
+    comes.attach()
+    comes.do("update a weight=2")
+    up(comes)
+    gone(host, "silent")
+    until(lambda: len(host.instance("comes")["holders"]) == 1, "what it held before is forgotten")
+    assert holder(host, "comes")["state"] == "attached" and host.registry.deregisters("comes") == []
+    assert len(host.registry.registers("comes")) == 2
+    silent.attach()  # it was not dead
+    up(silent)
+    for puppet, service in ((comes, "comes"), (silent, "silent")):
+        puppet.kill()
+        gone(host, service, n=2 if service == "silent" else 1)
+
+
+def test_root_of_a_user_namespace_is_who_it_is_outside(open_host):
+    """The kernel translates uids as well: what calls itself root in there is the user who made it."""
+    host = open_host
+    register(host.puppet())
+    program = shutil.copy(BIN / "tests" / "puppet", host.folder / "puppet")
+    inside = host.puppet(opened=False, within=Entry(
+        ["setpriv", "--reuid=12345", "--regid=12345", "--clear-groups", "unshare", "--user", "--map-root-user",
+         "sh", "-c", 'shift; exec "$0" "$@"', program], depth=0))
+    try:
+        inside.do("open")
+    except AssertionError:
+        pytest.skip(f"no user namespace to be had here: {inside.tail()}")
+    inside.register("a", service="orders", ip="10.0.0.1", port=8080)
+    inside.do("wait a REFUSED 10000")
+    assert "uid 12345 may not join an instance of uid 0" in inside.status("a")["text"]
+    inside.do("deregister a")
+    register(inside, "theirs")
+    assert (holder(host, "theirs")["uid"], holder(host, "theirs")["pid"]) == (12345, inside.pid)
+    inside.kill()
+    gone(host, "theirs")
 
 
 def test_clients_in_a_pid_namespace_below_the_agents(host):
@@ -302,6 +380,33 @@ def test_number_used_again_while_keeper_and_agent_were_gone(empty_host, pid_ns, 
     up(second)
     assert holder(empty_host, "second")["pid"] == NUMBER and len(empty_host.list()["instances"]) == 2
     assert stays.status("a")["state"] == "UP" and empty_host.registry.deregisters("stays") == []
+
+
+def test_numbers_go_round_many_times(empty_host, pid_ns):
+    """A hundred numbers for more processes, each gone as soon as it has registered."""
+    if tuple(map(int, os.uname().release.split(".")[:2])) < (6, 14):
+        pytest.skip("pid_max is one for the whole host before Linux 6.14")
+    empty_host.start_registry()
+    configured_within(empty_host, pid_ns, "identity = pidfd_open")
+    subprocess.run([*pid_ns.enter, "sh", "-c", "echo 400 >/proc/sys/kernel/pid_max"], check=True, timeout=10)
+    subprocess.run([*pid_ns.enter, "sh", "-c", "echo 299 >/proc/sys/kernel/ns_last_pid"], check=True, timeout=10)
+    seen = set()
+    for i in range(150):
+        puppet = empty_host.puppet(within=pid_ns)
+        puppet.register("a", service=f"s{i}", ip="10.0.0.1", port=8080, policy="owner" if i % 3 == 0 else "any")
+        number = puppet.values("pid")["pid"]
+        seen.add(number)
+        if i % 3 == 1:
+            puppet.do("closeall")
+        if i % 3 == 2:
+            up(puppet)
+        puppet.kill()  # and the next one comes at once
+        puppet.wait()
+    assert len(seen) <= 100, "no number came twice"
+    until(lambda: empty_host.status()["dom2BeatSize"] == 0, "all are gone", seconds=20)
+    assert all(empty_host.registry.hosts(f"s{i}") == [] for i in range(150))
+    last = register(empty_host.puppet(within=pid_ns), "last")
+    assert [h["pid"] for h in empty_host.instance("last")["holders"]] == [ns_pid(last.pid)]
 
 
 def test_descent_from_whoever_has_a_dead_holders_number_opens_no_door(open_host):
