@@ -67,6 +67,7 @@ struct domain {
 	uint32_t free[ONEBEAT_N_CLASSES];      /* chain of freed slots */
 	uint32_t untouched[ONEBEAT_N_CLASSES]; /* first never granted one */
 	uint32_t n_leases;                     /* that are of this domain */
+	uint64_t used_ms;                      /* somebody said HELLO in it last */
 	struct backlog backlog;                /* slots to be looked at */
 	struct rate looks;                     /* the uid's updates a second */
 	uint32_t n_noted;                      /* dirty bits in this turn */

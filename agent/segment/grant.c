@@ -8,6 +8,9 @@
  * merely lost its socket may still be writing. A process that comes back with a new lease inherits the spare
  * slots of its old ones: it is the same writer.
  *
+ * A domain stays when its last process has gone, because users come back; when the table is full, the place of
+ * the one that has been away longest is given to the next user.
+ *
  * Everything is journalled before the client learns of it. Watcher thread only.
  */
 #include <assert.h>
@@ -69,18 +72,62 @@ int grant_introduce(struct watcher *w, struct domain *d)
 	return r < 0 ? r : hold_memfd(w, CHANNEL_STATUS, d->uid, d->memory.status_fd);
 }
 
+static void drop_memfd(struct watcher *w, enum channel_kind kind, uid_t uid)
+{
+	struct channel_msg msg = {
+		.version = CHANNEL_VERSION, .type = CHANNEL_DROP, .kind = (uint16_t)kind, .id = uid
+	};
+
+	(void)channel_send(w->link, &msg, -1); /* a keeper that is gone holds nothing */
+}
+
+/* Nobody holds a lease or a slot in it. The sender may still read a line by an old node: until a grace period is over. */
+static void end_domain(struct watcher *w, struct domain *d)
+{
+	log_info("domain.end", "uid=%u next=\"its place is another user's\"", d->uid);
+	journal_drop_domain(w->journal, d->index);
+	drop_memfd(w, CHANNEL_DATA, d->uid);
+	drop_memfd(w, CHANNEL_STATUS, d->uid);
+	w->domains[d->index] = NULL;
+	w->n_domains--;
+	synchronize_rcu();
+	domain_free(d);
+}
+
+/* A place in the table: a free one, or that of the user who has been away longest. JOURNAL_DOMAINS_MAX: all are in use. */
+static uint32_t find_place(struct watcher *w)
+{
+	struct domain *away = NULL;
+	uint32_t index;
+
+	for (uint32_t i = 0; i < JOURNAL_DOMAINS_MAX; i++) {
+		struct domain *d = w->domains[i];
+
+		if (!d)
+			return i;
+		if (d->n_leases == 0 && d->n_used == 0 && (!away || d->used_ms < away->used_ms))
+			away = d;
+	}
+	if (!away)
+		return JOURNAL_DOMAINS_MAX;
+	index = away->index;
+	end_domain(w, away);
+	return index;
+}
+
 struct domain *grant_domain(struct watcher *w, uid_t uid)
 {
 	struct domain *d = find_domain(w, uid);
-	uint32_t index = 0;
+	uint32_t index;
 	int r;
 
-	if (d)
+	if (d) {
+		d->used_ms = clock_now_ms();
 		return d;
-	while (index < JOURNAL_DOMAINS_MAX && w->domains[index])
-		index++;
+	}
+	index = find_place(w);
 	if (index == JOURNAL_DOMAINS_MAX) {
-		errno = ENOSPC;
+		errno = EUSERS;
 		return NULL;
 	}
 	r = domain_new(&d, index, uid, w->options.n_slots);
@@ -93,6 +140,7 @@ struct domain *grant_domain(struct watcher *w, uid_t uid)
 		return NULL;
 	}
 	d->watcher = w;
+	d->used_ms = clock_now_ms();
 	rate_init(&d->looks, w->options.quotas.updates_per_second, clock_now_ms());
 	w->domains[index] = d;
 	w->n_domains++;

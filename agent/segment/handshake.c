@@ -245,6 +245,12 @@ static bool hold(struct lease *lease, const struct onebeat_hello *hello)
 	char text[QUOTA_TEXT_MAX];
 	int r;
 
+	if (!domain && errno == EUSERS) {
+		snprintf(text, sizeof(text), "uid %u: %u other users are served, as many as can be",
+			 lease->identity.uid, JOURNAL_DOMAINS_MAX);
+		refuse_more(lease, QUOTA_LEASES, ONEBEAT_REASON_QUOTA, hello->cookie, text);
+		return false;
+	}
 	if (!domain) {
 		send_refused(lease, ONEBEAT_REASON_BUSY, hello->cookie, strerror(errno));
 		return false;

@@ -122,15 +122,17 @@ def as_user(uid, act):
     read, write = os.pipe()
     pid = os.fork()
     if pid == 0:
+        said = "nothing"
         try:
             os.setgroups([])
             os.setresgid(uid, uid, uid)
             os.setresuid(uid, uid, uid)
             said = act()
-        except OSError as error:
-            said = f"{type(error).__name__}"
-        os.write(write, said.encode())
-        os._exit(0)
+        except Exception as error:  # pylint: disable=broad-except
+            said = repr(error)
+        finally:  # never on with the test in the child
+            os.write(write, said.encode())
+            os._exit(0)
     os.close(write)
     with os.fdopen(read, encoding="utf-8") as pipe:
         said = pipe.read()
