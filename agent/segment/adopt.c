@@ -189,7 +189,7 @@ static void remember(struct watcher *w, struct beat *beat, const struct journal_
 	}
 }
 
-static struct instance *instance_for(struct watcher *w, const struct descriptor *d, uint32_t id,
+static struct instance *instance_for(struct watcher *w, struct descriptor *d, uint32_t id,
 				     uint32_t owner)
 {
 	struct journal_instance rec;

@@ -337,7 +337,7 @@ static bool same_kind(const struct descriptor *a, const struct descriptor *b)
  * Puts the slot under the instance that d names. NULL with why. A slot's instance never changes: what the
  * registry knows of the old one would hang on nothing, and nothing would bound the number of instances.
  */
-static struct instance *join(struct watcher *w, struct slot *slot, const struct descriptor *d,
+static struct instance *join(struct watcher *w, struct slot *slot, struct descriptor *d,
 			     char why[DECODE_WHY_MAX])
 {
 	struct instance *inst = slot->instance;

@@ -43,8 +43,7 @@ static int number(struct watcher *w, struct instance *inst, uint32_t id)
 }
 
 /* In the map from its first moment, so that it can be found; nothing is wanted of the registry yet. */
-struct instance *instance_new(struct watcher *w, const struct descriptor *d, uint32_t id,
-			      uint32_t owner)
+struct instance *instance_new(struct watcher *w, struct descriptor *d, uint32_t id, uint32_t owner)
 {
 	struct instance *inst = calloc(1, sizeof(*inst));
 	struct dom2beat_node *node = NULL;
@@ -59,8 +58,8 @@ struct instance *instance_new(struct watcher *w, const struct descriptor *d, uin
 	inst->silent_since_ms = CLOCK_NEVER;
 	inst->watched_since_ms = clock_now_ms();
 	dom2beat_key_of(d, &key);
-	inst->key = descriptor_with(d, NULL, NULL, NULL, d->enabled);
-	inst->beat = inst->key ? beat_new(inst->id, dom2beat_hash(&key)) : NULL;
+	inst->key = descriptor_ref(d);
+	inst->beat = beat_new(inst->id, dom2beat_hash(&key));
 	if (inst->beat)
 		node = dom2beat_node_new(inst->beat, inst->key, 0, NULL, 0);
 	if (!node) {
@@ -230,8 +229,12 @@ static void show(struct watcher *w, struct instance *inst, struct descriptor *d,
 
 static struct descriptor *effective(const struct instance *inst, const struct slot *top)
 {
-	return descriptor_with(top->descriptor, NULL, NULL, NULL,
-			       top->descriptor->enabled && inst->gate == GATE_OPEN);
+	bool enabled = top->descriptor->enabled && inst->gate == GATE_OPEN;
+
+	/* Mostly it is the slot's own: a copy each would be a third of an instance's memory. */
+	if (enabled == top->descriptor->enabled)
+		return descriptor_ref(top->descriptor);
+	return descriptor_with(top->descriptor, NULL, NULL, NULL, enabled);
 }
 
 void instance_decide(struct watcher *w, struct instance *inst)

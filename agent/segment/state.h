@@ -253,8 +253,7 @@ void hold_report(struct watcher *w, struct slot *slot);
 /* instance.c: what the registry is to see */
 struct instance *instance_find(struct watcher *w, const struct descriptor *d);
 /* owner: whose turn its requests take, a domain's index. */
-struct instance *instance_new(struct watcher *w, const struct descriptor *d, uint32_t id,
-			      uint32_t owner);
+struct instance *instance_new(struct watcher *w, struct descriptor *d, uint32_t id, uint32_t owner);
 struct slot *instance_in_force(const struct instance *inst);
 /* Decides anew after any change of holds or gate, and tells dom2Beat and the sender. */
 void instance_decide(struct watcher *w, struct instance *inst);
