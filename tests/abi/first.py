@@ -202,9 +202,11 @@ class FirstAgent:
 
     N_SMALL, N_LARGE = 14, 2
 
-    def __init__(self, runtime_dir, major=MAJOR, minor=MINOR, incompat=0, compat=0, welcome_major=None):
+    def __init__(self, runtime_dir, major=MAJOR, minor=MINOR, incompat=0, compat=0, welcome_major=None,
+                 stays_awake=False):
         self.welcome_major = major if welcome_major is None else welcome_major
         self.minor = minor
+        self.stays_awake = stays_awake  # from the first bell on: nobody needs to ring
         self.seen = {}     # slot -> (op, fields)
         self.granted = {}  # slot -> generation
         self.hellos = []
@@ -284,6 +286,8 @@ class FirstAgent:
         return new
 
     def drain(self, client):
+        if self.stays_awake:
+            put_word(self.segment.status, SLEEPING, 0)
         for slot in list(self.granted):
             if word(self.segment.data, PUB + 4 * slot) and self.look(slot) and slot < self.N_SMALL:
                 client.send(message(GRANT, self.grant(SMALL, 0)))  # one ahead
