@@ -299,6 +299,7 @@ static void adopt_slot(struct adoption *a, struct domain *d, uint32_t index, boo
 		return;
 	}
 	slot = &d->slots[index];
+	slot->cookie = rec.cookie;
 	d->last[index] = rec.state == SLOT_LIVE ? rec.version : 0;
 	if (lease)
 		grant_link(lease, slot);

@@ -131,6 +131,7 @@ static int open_slot(struct domain *d, struct slot *slot)
 	slot->generation++;
 	slot->state = SLOT_GRANTED;
 	slot->version = 0;
+	slot->cookie = 0;
 	slot->refused = false;
 	slot->stalled = false;
 	d->last[slot->index] = 0;

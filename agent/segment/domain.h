@@ -40,6 +40,7 @@ struct slot {
 	uint32_t index;
 	uint32_t generation;
 	uint32_t version; /* pub value of the last good descriptor */
+	uint32_t cookie;  /* of the HELLO or ASK that it answers; 0: of none */
 	uint32_t tick;    /* progress counter when it last moved */
 	uint64_t ticked_ms;
 	uint64_t order; /* acceptance stamp */

@@ -148,10 +148,10 @@ struct domain *grant_domain(struct watcher *w, uid_t uid)
 	return d;
 }
 
-/* A granted slot is free for an answer while neither we nor its writer have seen anything in it. */
+/* A granted slot is free for an answer while it is none and neither we nor its writer have seen anything in it. */
 static bool untouched(const struct slot *s)
 {
-	return s->domain->last[s->index] == 0 &&
+	return s->cookie == 0 && s->domain->last[s->index] == 0 &&
 	       atomic_load_explicit(memory_pub(&s->domain->memory, s->index),
 				    memory_order_acquire) == 0;
 }
@@ -180,7 +180,7 @@ void grant_count(struct watcher *w)
 	atomic_store_explicit(&w->counts.slots, n, memory_order_relaxed);
 }
 
-struct slot *grant_slot(struct lease *lease, enum onebeat_class class)
+struct slot *grant_slot(struct lease *lease, enum onebeat_class class, uint32_t cookie)
 {
 	struct slot *slot = find_slot(lease, SLOT_SPARE, class);
 	int r = slot ? domain_regrant(slot) : 0;
@@ -191,6 +191,7 @@ struct slot *grant_slot(struct lease *lease, enum onebeat_class class)
 			return NULL;
 		grant_link(lease, slot);
 	}
+	slot->cookie = cookie;
 	grant_count(lease->watcher);
 	hold_journal(lease->watcher, slot);
 	return slot;
@@ -202,7 +203,7 @@ void grant_ahead(struct lease *lease)
 
 	if (lease->state != LEASE_OPEN || grant_waiting(lease, ONEBEAT_CLASS_SMALL))
 		return;
-	slot = grant_slot(lease, ONEBEAT_CLASS_SMALL);
+	slot = grant_slot(lease, ONEBEAT_CLASS_SMALL, 0);
 	if (slot && lease->welcomed) /* else it goes with WELCOME */
 		handshake_send_grant(lease, slot, 0);
 }
@@ -257,6 +258,7 @@ void grant_inherit(struct lease *lease)
 			if (s->state != SLOT_SPARE && s->state != SLOT_GRANTED)
 				continue;
 			s->state = SLOT_SPARE;
+			s->cookie = 0; /* of the other lease's questions */
 			grant_unlink(s);
 			grant_link(lease, s);
 			hold_journal(w, s);

@@ -5,7 +5,8 @@
  * HELLO and ASK are looked at with MSG_PEEK and taken out of the socket only after they were answered. An
  * agent that dies in between leaves them there, and its successor, which inherits the socket, answers them: so
  * each must be answered alike when it comes a second time. What was granted for it the first time is in the
- * journal and is found again by answered().
+ * journal under the question's cookie, and is found again by answered(). By its descriptor it would not be found
+ * when the client, which has had the answer, has changed or withdrawn it meanwhile.
  *
  * Before HELLO is answered, the keeper must hold a duplicate of the lease, or the agent's death would look to
  * the client like its own lease's end. While the keeper's word is awaited, the socket is not read.
@@ -87,6 +88,11 @@ static void refuse_more(struct lease *lease, enum quota_kind kind, enum onebeat_
 	handshake_refuse(lease->fd, reason, cookie, text);
 }
 
+static uint32_t pub_of(const struct slot *s)
+{
+	return atomic_load_explicit(memory_pub(&s->domain->memory, s->index), memory_order_acquire);
+}
+
 static struct onebeat_grant grant_of(const struct slot *slot, uint32_t cookie)
 {
 	struct onebeat_grant g = { .slot = ONEBEAT_NO_SLOT, .cookie = cookie };
@@ -96,8 +102,7 @@ static struct onebeat_grant grant_of(const struct slot *slot, uint32_t cookie)
 	g.slot = slot->index;
 	g.generation = slot->generation;
 	g.class = memory_class(&slot->domain->memory, slot->index);
-	g.version = atomic_load_explicit(memory_pub(&slot->domain->memory, slot->index),
-					 memory_order_acquire);
+	g.version = pub_of(slot);
 	return g;
 }
 
@@ -113,33 +118,43 @@ void handshake_send_grant(struct lease *lease, const struct slot *slot, uint32_t
 	(void)send_with_fds(lease->fd, &m, sizeof(m), NULL);
 }
 
-/* The slot that already answers this very descriptor, from before a restart. */
-static struct slot *answered(struct lease *lease, const uint32_t *payload, uint32_t length)
+/* Has it said this very descriptor, and nothing since? For a question without a cookie. */
+static bool says(const struct slot *s, const uint32_t *payload, uint32_t length)
 {
 	struct drain_copy copy;
 
+	return s->state == SLOT_LIVE && s->version == 1 &&
+	       drain_read(&s->domain->memory, s->index, s->generation, 0, &copy) == DRAIN_READY &&
+	       copy.version == 1 && copy.length == length &&
+	       memcmp(copy.payload, payload, length) == 0;
+}
+
+/*
+ * The slot that answers this question already, from before a restart. Its client may have had that answer, and
+ * have changed or withdrawn what it asked with: then nothing of the question counts any more.
+ */
+static struct slot *answered(struct lease *lease, uint32_t cookie, const uint32_t *payload,
+			     uint32_t length)
+{
 	for (struct slot *s = lease->slots; s; s = s->lease_next) {
-		if (s->state != SLOT_LIVE || s->version != 1 ||
-		    drain_read(&s->domain->memory, s->index, s->generation, 0, &copy) !=
-			    DRAIN_READY)
-			continue;
-		if (copy.version == 1 && copy.length == length &&
-		    memcmp(copy.payload, payload, length) == 0)
+		if (cookie ? s->cookie == cookie : says(s, payload, length))
 			return s;
 	}
 	return NULL;
 }
 
 /* Publishes a descriptor that came in a message, and judges it as any other. NULL with errno. */
-static struct slot *publish(struct lease *lease, enum onebeat_class class, const uint32_t *payload,
-			    uint32_t length)
+static struct slot *publish(struct lease *lease, enum onebeat_class class, uint32_t cookie,
+			    const uint32_t *payload, uint32_t length)
 {
-	struct slot *slot = answered(lease, payload, length);
+	struct slot *slot = answered(lease, cookie, payload, length);
 
-	if (slot)
+	/* Unless we died before we published there. */
+	if (slot && (slot->state != SLOT_GRANTED || pub_of(slot) != 0))
 		return slot;
-	slot = grant_slot(lease,
-			  class); /* never one that the client knows: it may be writing there */
+	/* Never one that the client knows: it may be writing there. */
+	if (!slot || length > memory_payload_max(&slot->domain->memory, slot->index))
+		slot = grant_slot(lease, class, cookie);
 	if (!slot)
 		return NULL;
 	memory_publish(&slot->domain->memory, slot->index, slot->generation, payload, length);
@@ -184,7 +199,8 @@ static bool welcome(struct lease *lease, const struct onebeat_hello *hello)
 
 	grant_inherit(lease);
 	if (hello->length > 0) {
-		first = publish(lease, class_for(hello->length), hello->descriptor, hello->length);
+		first = publish(lease, class_for(hello->length), hello->cookie, hello->descriptor,
+				hello->length);
 		if (!first) {
 			refuse_grant(lease, hello->cookie);
 			return false;
@@ -192,7 +208,7 @@ static bool welcome(struct lease *lease, const struct onebeat_hello *hello)
 	}
 	ahead = grant_waiting(lease, ONEBEAT_CLASS_SMALL);
 	if (!ahead)
-		ahead = grant_slot(lease, ONEBEAT_CLASS_SMALL);
+		ahead = grant_slot(lease, ONEBEAT_CLASS_SMALL, 0);
 	if (!ahead && !first) {
 		refuse_grant(lease, hello->cookie);
 		return false;
@@ -355,15 +371,17 @@ static enum verdict on_ask(struct lease *lease, const struct onebeat_ask *ask, s
 		return END;
 	}
 	if (ask->length > 0)
-		slot = publish(lease, (enum onebeat_class)ask->class, ask->descriptor, ask->length);
+		slot = publish(lease, (enum onebeat_class)ask->class, ask->cookie, ask->descriptor,
+			       ask->length);
 	else
 		slot = grant_waiting(lease, (enum onebeat_class)ask->class);
 	if (!slot && ask->length == 0)
-		slot = grant_slot(lease, (enum onebeat_class)ask->class);
-	if (slot)
-		handshake_send_grant(lease, slot, ask->cookie);
-	else
+		slot = grant_slot(lease, (enum onebeat_class)ask->class, 0);
+	if (!slot)
 		refuse_grant(lease, ask->cookie);
+	else if (pub_of(slot) <= 1)
+		handshake_send_grant(lease, slot, ask->cookie);
+	/* Else its client writes there: it has had the answer. */
 	return TAKE;
 }
 

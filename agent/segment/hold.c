@@ -34,6 +34,7 @@ static void put_slot(struct watcher *w, struct slot *slot, struct journal_slot *
 	rec->instance = slot->instance ? slot->instance->id : UINT32_MAX;
 	rec->policy = slot->policy;
 	rec->version = slot->version;
+	rec->cookie = slot->cookie;
 	rec->order = slot->order;
 	journal_failed(journal_put_slot(w->journal, slot->domain->index, slot->index, rec), "slot");
 }

@@ -13,7 +13,7 @@
  *
  * Every record is a pair of cells (cells.h). The file is sparse (sparse.h): a page is made when a record in
  * it is put first, and a put that finds no room says so. A domain's part is mapped at its first put; those
- * that the file has already are mapped when it is opened. A small slot takes 1088 bytes.
+ * that the file has already are mapped when it is opened. A small slot takes 1096 bytes.
  *
  * A due word is stored at every beat, so it is no record: one aligned store cannot be torn, and whatever stands
  * there decides no more than when the first beat after adoption goes out.

@@ -62,6 +62,7 @@ struct journal_slot {
 	uint32_t version; /* pub value of the last good descriptor */
 	uint64_t order;   /* acceptance stamp: the highest of an instance's slots is in force */
 	char ip[48];      /* address chosen for it; "" when the client gave one */
+	uint32_t cookie;  /* of the question that it answers; 0: of none */
 	uint32_t length;  /* of the descriptor */
 	uint32_t descriptor[ONEBEAT_LARGE_PAYLOAD / 4]; /* only length bytes of it are stored */
 };

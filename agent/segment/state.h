@@ -217,8 +217,9 @@ void handshake_send_grant(struct lease *lease, const struct slot *slot, uint32_t
 /* grant.c: slots of leases */
 int grant_introduce(struct watcher *w, struct domain *d);
 struct domain *grant_domain(struct watcher *w, uid_t uid);
-/* A slot of the class for the lease, journalled: its own spare one first. NULL with errno. */
-struct slot *grant_slot(struct lease *lease, enum onebeat_class class);
+/* A slot of the class for the lease, journalled: its own spare one first. cookie: of the question that it is to
+ * answer; 0: of none. NULL with errno. */
+struct slot *grant_slot(struct lease *lease, enum onebeat_class class, uint32_t cookie);
 /* The lease's GRANTED slot of the class that holds nothing yet; NULL. */
 struct slot *grant_waiting(struct lease *lease, enum onebeat_class class);
 /* Sees to the one small grant ahead; sends it when it is new. */
