@@ -89,6 +89,7 @@ static void write_manifest(struct house *h, int link)
 
 int house_try(struct house *h)
 {
+	static const struct allow everything;
 	struct watcher_options o = {
 		.runtime_dir = h->dir,
 		.n_slots = HOUSE_N_SLOTS,
@@ -100,6 +101,7 @@ int house_try(struct house *h)
 		.quotas = { .leases = HOUSE_HELD_MAX,
 			    .silent = HOUSE_HELD_MAX,
 			    .hello_timeout_ms = 10000 },
+		.allow = &everything,
 		.map = &h->map,
 		.to_sender = &h->to_sender,
 		.to_watcher = &h->to_watcher,
