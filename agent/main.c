@@ -333,9 +333,12 @@ int main(int argc, char **argv)
 	struct request req = {
 		.manifest_fd = -1, .state_fd = -1, .check_fd = -1, .settings = settings
 	};
-	int status = settings && argc > 0 ? parse(&req, argc, argv) : EXIT_FAILURE;
+	int status;
 
 	sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL);
+	if (!settings)
+		return complain("out of memory", EXIT_FAILURE);
+	status = argc > 0 ? parse(&req, argc, argv) : EXIT_FAILURE;
 	if (status != 0)
 		return status;
 	if (req.mode == MODE_VERSION) {

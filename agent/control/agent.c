@@ -152,6 +152,12 @@ static void on_asked(void *ctx, uint64_t id)
 	calls_post(sender_calls(a->sender), say_alive, a);
 }
 
+/* The machine is short of something just now. */
+static bool is_passing(int r)
+{
+	return r == -EMFILE || r == -ENFILE || r == -ENOMEM || r == -ENOBUFS;
+}
+
 static int make_watcher(struct agent *a)
 {
 	const struct config *cfg = a->cfg;
@@ -181,9 +187,13 @@ static int make_watcher(struct agent *a)
 		.asked = on_asked,
 		.asked_ctx = a,
 	};
+	int r;
 
-	if (address_choose(cfg, a->ip, a->ip_error) == 0)
+	r = address_choose(cfg, a->ip, a->ip_error);
+	if (r == 0)
 		o.ip = a->ip;
+	else if (is_passing(r))
+		return r; /* this agent would refuse for good what the next one can serve */
 	else
 		log_warning("address.none", "error=%s next=\"instances must bring their own\"",
 			    LOG_Q(a->ip_error));

@@ -30,11 +30,13 @@
 
 #define OWN_ENTRIES 3u /* link and the two listening sockets, ahead of what is held */
 #define BURST 64       /* messages read before the keeper looks at its signals again */
+#define ANSWERS_PAUSE_MS 10u
 
 /* No more from this one: it is dead, or has closed its end. */
 static void end_link(struct child *c)
 {
 	answers_clear(&c->answers);
+	c->answers_due_ms = CLOCK_NEVER;
 	close_fdp(&c->link);
 }
 
@@ -245,15 +247,22 @@ static bool read_link(struct child *c)
 	return c->link >= 0;
 }
 
+/* An agent that is not told of a lease leaves its client waiting: none is given up while somebody reads. */
 static void send_answers(struct child *c)
 {
 	int r;
 
 	if (c->link < 0 || c->answers.n_waiting == 0)
 		return;
+	c->answers_due_ms = CLOCK_NEVER;
 	r = answers_send(&c->answers, c->link);
-	if (r < 0 && r != -EAGAIN)
+	if (r == -EPIPE || r == -ECONNRESET) {
 		answers_clear(&c->answers); /* nobody reads them; the end shows when we read */
+	} else if (r < 0 && r != -EAGAIN) {
+		log_warning("agent.unanswered", "error=%s next=\"again in %u ms\"",
+			    LOG_Q(strerror(-r)), ANSWERS_PAUSE_MS);
+		c->answers_due_ms = clock_now_ms() + ANSWERS_PAUSE_MS;
+	}
 	ONEBEAT_CRASH_POINT("keeper.answered");
 }
 
@@ -261,7 +270,15 @@ short child_events(const struct child *c)
 {
 	int events = answers_full(&c->answers) ? 0 : POLLIN;
 
-	return (short)(c->answers.n_waiting > 0 ? events | POLLOUT : events);
+	if (c->answers.n_waiting > 0 && c->answers_due_ms == CLOCK_NEVER)
+		events |= POLLOUT;
+	return (short)events;
+}
+
+void child_turn(struct child *c, uint64_t now_ms)
+{
+	if (now_ms >= c->answers_due_ms)
+		send_answers(c);
 }
 
 void child_talk(struct child *c)

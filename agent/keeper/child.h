@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/clock.h"
 #include "keeper/answers.h"
 #include "keeper/holdings.h"
 #include "keeper/restart.h"
@@ -24,6 +25,7 @@ struct child {
 	pid_t pid; /* 0: none */
 	int link;  /* our end of the channel; -1: none */
 	struct answers answers;
+	uint64_t answers_due_ms; /* they are not sent before; CLOCK_NEVER: as soon as there is room */
 	struct holdings held;
 	struct restart restart;
 	uint64_t started_ms;
@@ -39,9 +41,10 @@ struct child {
 	int left_status;
 };
 
-#define CHILD_NULL                                                                        \
-	{                                                                                 \
-		.link = -1, .held = HOLDINGS_NULL, .restart = RESTART_NULL, .asks_fd = -1 \
+#define CHILD_NULL                                                                \
+	{                                                                         \
+		.link = -1, .answers_due_ms = CLOCK_NEVER, .held = HOLDINGS_NULL, \
+		.restart = RESTART_NULL, .asks_fd = -1                            \
 	}
 
 /* Exit status of an agent that does not understand its keeper's manifest: another release's program. */
@@ -58,6 +61,8 @@ void child_start(struct child *c);
 short child_events(const struct child *c);
 /* Reads and answers. Afterwards link is -1 when the other end is closed. */
 void child_talk(struct child *c);
+/* Sends what could not be sent and is due. */
+void child_turn(struct child *c, uint64_t now_ms);
 /* Asks it to finish. */
 void child_stop(struct child *c);
 /* Asks whether it is at work. */

@@ -211,7 +211,7 @@ static void on_signals(struct keeper *k)
 
 static uint64_t earliest(const struct keeper *k)
 {
-	const uint64_t dues[] = { k->child.start_due_ms, k->kill_due_ms,
+	const uint64_t dues[] = { k->child.start_due_ms, k->child.answers_due_ms, k->kill_due_ms,
 				  upgrade_due_ms(&k->upgrade),
 				  k->stopping ? CLOCK_NEVER : k->watchdog.due_ms };
 	uint64_t due = CLOCK_NEVER;
@@ -235,6 +235,7 @@ static int turn(struct keeper *k)
 	if (fds[0].revents)
 		on_signals(k);
 	now_ms = clock_now_ms();
+	child_turn(c, now_ms);
 	if (c->pid && now_ms >= k->kill_due_ms)
 		kill_child(k);
 	if (!k->stopping && !c->left && now_ms >= c->start_due_ms)
