@@ -145,7 +145,7 @@ static const char *choose_ip(struct watcher *w, struct slot *slot, char why[DECO
 	return w->options.ip;
 }
 
-/* Fills in what the client left to the agent. Consumes d; NULL with why. */
+/* Fills in what the client left to the agent. Consumes d; NULL with why, empty when memory is out. */
 static struct descriptor *complete(struct watcher *w, struct slot *slot, struct descriptor *d,
 				   char why[DECODE_WHY_MAX])
 {
@@ -165,8 +165,6 @@ static struct descriptor *complete(struct watcher *w, struct slot *slot, struct 
 					d->namespace_id[0] ? NULL : w->options.namespace_id, ip,
 					d->enabled);
 	descriptor_unref(d);
-	if (!whole && !why[0])
-		snprintf(why, DECODE_WHY_MAX, "the agent is out of memory");
 	return whole;
 }
 
@@ -335,7 +333,7 @@ static bool same_kind(const struct descriptor *a, const struct descriptor *b)
 }
 
 /*
- * Puts the slot under the instance that d names. NULL with why. A slot's instance never changes: what the
+ * Puts the slot under the instance that d names. NULL with why, which is empty when memory is out. A slot's instance never changes: what the
  * registry knows of the old one would hang on nothing, and nothing would bound the number of instances.
  */
 static struct instance *join(struct watcher *w, struct slot *slot, struct descriptor *d,
@@ -355,9 +353,9 @@ static struct instance *join(struct watcher *w, struct slot *slot, struct descri
 		return NULL;
 	if (!inst)
 		inst = instance_new(w, d, UINT32_MAX, slot->domain->index);
-	if (!inst)
+	if (!inst && errno == ENOSPC)
 		snprintf(why, DECODE_WHY_MAX, "the agent has no room for another instance");
-	else if (!slot->instance)
+	else if (inst && !slot->instance)
 		attach(inst, slot);
 	return inst;
 }
@@ -386,6 +384,16 @@ static bool is_permitted(const struct watcher *w, const struct slot *slot,
 			     DECODE_WHY_MAX);
 }
 
+/*
+ * There is no memory to take the slot's newest version now. The sweep finds it again, because what was seen last is
+ * said to be the last good one.
+ */
+static void refuse_for_now(struct watcher *w, struct slot *slot)
+{
+	hold_refuse(w, slot, "the agent is out of memory; it tries again in a moment");
+	slot->domain->last[slot->index] = slot->version;
+}
+
 void hold_accept(struct watcher *w, struct slot *slot, struct descriptor *d,
 		 const struct drain_copy *copy)
 {
@@ -398,7 +406,10 @@ void hold_accept(struct watcher *w, struct slot *slot, struct descriptor *d,
 		inst = join(w, slot, d, why);
 	if (!inst) {
 		descriptor_unref(d);
-		hold_refuse(w, slot, why);
+		if (why[0])
+			hold_refuse(w, slot, why);
+		else
+			refuse_for_now(w, slot);
 		return;
 	}
 	assert(same_key(d, inst->key));
@@ -427,10 +438,12 @@ static void take_version(struct watcher *w, struct slot *slot, const struct drai
 			settle_slot(w, slot);
 		return;
 	}
-	if (decode_descriptor(copy->payload, copy->length, &d, why) < 0)
-		hold_refuse(w, slot, why[0] ? why : "the agent is out of memory");
-	else
+	if (decode_descriptor(copy->payload, copy->length, &d, why) == 0)
 		hold_accept(w, slot, d, copy);
+	else if (why[0])
+		hold_refuse(w, slot, why);
+	else
+		refuse_for_now(w, slot);
 }
 
 void hold_look(struct watcher *w, struct slot *slot)

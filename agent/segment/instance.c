@@ -10,6 +10,7 @@
  * An instance is over when nothing holds it and the sender has let go of its beat. Until then a new hold
  * revives it. Watcher thread only.
  */
+#include <errno.h>
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "segment/state.h"
+
+#define DECIDE_PAUSE_MS 100u
 
 struct instance *instance_find(struct watcher *w, const struct descriptor *d)
 {
@@ -48,9 +51,11 @@ struct instance *instance_new(struct watcher *w, struct descriptor *d, uint32_t 
 	struct instance *inst = calloc(1, sizeof(*inst));
 	struct dom2beat_node *node = NULL;
 	struct dom2beat_key key;
+	int r = inst ? number(w, inst, id) : -ENOMEM;
 
-	if (!inst || number(w, inst, id) < 0) {
+	if (r < 0) {
 		free(inst);
+		errno = -r;
 		return NULL;
 	}
 	inst->gate = GATE_CLOSED;
@@ -67,6 +72,7 @@ struct instance *instance_new(struct watcher *w, struct descriptor *d, uint32_t 
 		descriptor_unref(inst->key);
 		numbered_remove(&w->instances, inst->id);
 		free(inst);
+		errno = ENOMEM;
 		return NULL;
 	}
 	inst->beat->owner = owner;
@@ -134,6 +140,15 @@ static void describe_holder(const struct slot *slot, struct dom2beat_holder *out
 	out->line = slot->state == SLOT_LIVE ? slot_line(slot) : NULL;
 }
 
+/* There is no memory for what is to be done: the registry sees what it saw, for a moment. */
+static void put_off(struct watcher *w, struct instance *inst)
+{
+	log_error("instance.memory", "service=%s next=\"kept as it was, again in %u ms\"",
+		  LOG_Q(inst->key->service), DECIDE_PAUSE_MS);
+	inst->undecided = true;
+	w->decide_due_ms = clock_now_ms() + DECIDE_PAUSE_MS;
+}
+
 static bool publish_node(struct watcher *w, struct instance *inst, struct descriptor *d)
 {
 	struct dom2beat_holder *holders = calloc(inst->n_holds ? inst->n_holds : 1,
@@ -150,8 +165,7 @@ static bool publish_node(struct watcher *w, struct instance *inst, struct descri
 	if (node)
 		dom2beat_set(w->options.map, node);
 	else
-		log_error("instance.memory", "service=%s next=\"kept as it was\"",
-			  LOG_Q(d->service));
+		put_off(w, inst);
 	return node != NULL;
 }
 
@@ -250,12 +264,24 @@ void instance_decide(struct watcher *w, struct instance *inst)
 	gate_judge(w, inst, clock_now_ms());
 	d = effective(inst, top);
 	if (!d) {
-		log_error("instance.memory", "service=%s next=\"kept as it was\"",
-			  LOG_Q(inst->key->service));
+		put_off(w, inst);
 		return;
 	}
 	show(w, inst, d, top->order);
 	instance_report(w, inst);
+}
+
+void instance_round(struct watcher *w)
+{
+	w->decide_due_ms = CLOCK_NEVER;
+	for (uint32_t i = 0; i < w->instances.n_items; i++) {
+		struct instance *inst = w->instances.items[i];
+
+		if (!inst || !inst->undecided)
+			continue;
+		inst->undecided = false;
+		instance_decide(w, inst);
+	}
 }
 
 /* Time goes on from where the journal says that the gate stood. */

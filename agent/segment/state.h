@@ -90,6 +90,7 @@ struct instance {
 	uint64_t watched_since_ms;   /* when waiting for the port began */
 	uint64_t lingering_since_ms; /* when its last lease died while its port listened */
 	uint8_t shown;               /* enum onebeat_state that the last event told */
+	bool undecided; /* memory was out: decided anew at the watcher's decide_due_ms */
 };
 
 /* A growing table of pointers with a free list of numbers. */
@@ -127,6 +128,7 @@ struct watcher {
 	uint64_t accept_due_ms; /* accepting is paused until then: out of descriptors */
 	uint64_t muted_due_ms;  /* muted leases are read again */
 	uint64_t retry_due_ms;  /* an unstable slot is looked at again */
+	uint64_t decide_due_ms; /* instances that are undecided */
 	bool running;
 	int status;
 	/* leave */
@@ -253,11 +255,13 @@ void hold_report(struct watcher *w, struct slot *slot);
 
 /* instance.c: what the registry is to see */
 struct instance *instance_find(struct watcher *w, const struct descriptor *d);
-/* owner: whose turn its requests take, a domain's index. */
+/* owner: whose turn its requests take, a domain's index. NULL with errno: ENOSPC, ENOMEM. */
 struct instance *instance_new(struct watcher *w, struct descriptor *d, uint32_t id, uint32_t owner);
 struct slot *instance_in_force(const struct instance *inst);
 /* Decides anew after any change of holds or gate, and tells dom2Beat and the sender. */
 void instance_decide(struct watcher *w, struct instance *inst);
+/* Decides again what could not be decided for want of memory. */
+void instance_round(struct watcher *w);
 /* After adoption: goes on from what the journal says was shown. */
 void instance_adopted(struct watcher *w, struct instance *inst);
 /* An outcome came back from the sender. */

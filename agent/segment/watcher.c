@@ -215,6 +215,8 @@ static void do_due(struct watcher *w, uint64_t now_ms)
 		looks_retry(w);
 	if (w->gate_due_ms <= now_ms)
 		gate_round(w, now_ms);
+	if (w->decide_due_ms <= now_ms)
+		instance_round(w);
 	if (w->muted_due_ms <= now_ms)
 		lease_unmute_all(w);
 	if (w->lease_due_ms <= now_ms)
@@ -229,6 +231,7 @@ static uint64_t earliest(struct watcher *w, uint64_t now_ms)
 	const uint64_t dues[] = { w->n_open > 0 ? w->sweep_due_ms : CLOCK_NEVER,
 				  w->retry_due_ms,
 				  w->gate_due_ms,
+				  w->decide_due_ms,
 				  w->lease_due_ms,
 				  w->accept_due_ms,
 				  w->muted_due_ms,
@@ -360,7 +363,7 @@ int watcher_new(struct watcher **out, const struct watcher_options *options)
 	w->link = w->clients = w->calls.event_fd = -1;
 	w->clients_watch = w->link_watch = w->outcome_watch = w->calls_watch = LOOP_NO_WATCH;
 	w->gate_due_ms = w->lease_due_ms = w->accept_due_ms = w->retry_due_ms = CLOCK_NEVER;
-	w->muted_due_ms = CLOCK_NEVER;
+	w->muted_due_ms = w->decide_due_ms = CLOCK_NEVER;
 	TAILQ_INIT(&w->muted);
 	w->leases.max = JOURNAL_LEASES_MAX;
 	w->instances.max = JOURNAL_INSTANCES_MAX;
