@@ -153,7 +153,7 @@ static bool is_process(const char *wanted)
 	char text[4096];
 	int fd = (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
 	ssize_t n = fd < 0 ? 0 : syscall(SYS_read, fd, text, sizeof(text));
-	bool is_agent = n > 0 && memmem(text, (size_t)n, "--manifest", 10);
+	bool is_agent = n > 0 && memmem(text, (size_t)n, "--agent-manifest", 16);
 
 	syscall(SYS_close, fd);
 	return strcmp(wanted, is_agent ? "agent" : "keeper") == 0;
@@ -361,7 +361,7 @@ long HERE(syscall)(long number, ...)
 
 	va_start(ap, number);
 	for (int i = 0; i < 6; i++)
-		/* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): the callers have started it */
+		/* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it is started above */
 		a[i] = va_arg(ap, long);
 	va_end(ap);
 	if (number == SYS_pidfd_open && fails(FAULT_PIDFD))
@@ -387,7 +387,7 @@ int HERE(fcntl)(int fd, int command, ...)
 /* Its callers open for reading, or make a file with a mode. */
 static int mode_of(int flags, va_list *ap)
 {
-	/* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it is started in the line above */
+	/* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): the callers have started it */
 	return flags & (O_CREAT | __O_TMPFILE) ? va_arg(*ap, int) : 0;
 }
 
