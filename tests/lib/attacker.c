@@ -148,9 +148,10 @@ uint32_t attacker_ask(struct attacker *a, uint32_t n)
 		struct onebeat_granted granted;
 		char bytes[256];
 	} m;
-	struct {
+	const size_t n_head = sizeof(struct onebeat_ask) / 4;
+	union {
 		struct onebeat_ask ask;
-		uint32_t words[ONEBEAT_SMALL_PAYLOAD / 4];
+		uint32_t words[sizeof(struct onebeat_ask) / 4 + ONEBEAT_SMALL_PAYLOAD / 4];
 	} ask = { .ask = { .msg = { .magic = ONEBEAT_LEASE_MAGIC, .type = ONEBEAT_MSG_ASK } } };
 
 	n = n < ATTACKER_SLOTS_MAX ? n : ATTACKER_SLOTS_MAX;
@@ -158,7 +159,7 @@ uint32_t attacker_ask(struct attacker *a, uint32_t n)
 		uint32_t port = 1 + a->n_slots;
 
 		ask.ask.cookie = port;
-		ask.ask.length = attacker_descriptor(ask.words, "hostile", port, 1);
+		ask.ask.length = attacker_descriptor(ask.words + n_head, "hostile", port, 1);
 		ask.ask.msg.size = (uint16_t)(sizeof(ask.ask) + ask.ask.length);
 		if (send(a->fd, &ask, ask.ask.msg.size, MSG_NOSIGNAL) < 0)
 			break;
