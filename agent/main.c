@@ -247,10 +247,12 @@ static int find_program(char program[PATH_MAX])
 	return 0;
 }
 
-static int run_keeper(const char *runtime_dir, const struct request *req, char **argv)
+static int run_keeper(const char *runtime_dir, const char *control_group, const struct request *req,
+		      char **argv)
 {
 	char program[PATH_MAX];
 	struct keeper_options options = { .runtime_dir = runtime_dir,
+					  .control_group = control_group,
 					  .program = program,
 					  .own_image = OWN_IMAGE,
 					  .argv = argv,
@@ -313,7 +315,7 @@ static int run(const struct request *req, char **argv)
 	if (status == 0)
 		log_set_level(cfg.log_level);
 	if (req->state_fd >= 0)
-		return run_keeper(NULL, req,
+		return run_keeper(NULL, NULL, req,
 				  argv); /* there is no other keeper: nothing may stop it */
 	if (status != 0 || req->mode == MODE_PRINT)
 		return status;
@@ -323,7 +325,7 @@ static int run(const struct request *req, char **argv)
 		puts("configuration ok");
 		return 0;
 	}
-	return req->manifest_fd < 0 ? run_keeper(cfg.runtime_dir, req, argv)
+	return req->manifest_fd < 0 ? run_keeper(cfg.runtime_dir, cfg.control_group, req, argv)
 				    : run_agent(&cfg, req->manifest_fd);
 }
 

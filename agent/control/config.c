@@ -182,6 +182,7 @@ void config_deinit(struct config *cfg)
 	allow_deinit(&cfg->allow);
 	free(cfg->file);
 	free(cfg->runtime_dir);
+	free(cfg->control_group);
 	free(cfg->ip);
 	free(cfg->interface);
 	free(cfg->cidr);

@@ -44,6 +44,7 @@ struct config {
 	char *file;           /* NULL: none */
 	char *runtime_dir;    /* absolute; NULL: none was found, which config_check() refuses */
 	enum log_level log_level;
+	char *control_group; /* who may read over control.sock besides us; NULL: our own group */
 	struct config_registry registries[CONFIG_REGISTRIES_MAX];
 	uint32_t n_registries;
 	/* The address to register when the client leaves it out. */

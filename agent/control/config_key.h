@@ -49,7 +49,7 @@ struct config_key {
 #define CONFIG_SECTION_AGENT "agent"
 #define CONFIG_SECTION_REGISTRY "registry"
 #define CONFIG_SECTION_ALLOW "allow"
-#define CONFIG_KEYS_N 25u
+#define CONFIG_KEYS_N 26u
 
 extern const struct config_key config_keys[CONFIG_KEYS_N];
 

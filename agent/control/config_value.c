@@ -15,6 +15,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <grp.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -100,6 +101,18 @@ static int set_path(const struct config_setting *s)
 		return refuse(s, "is not a path without a blank at its end");
 	return replace_text(field(s), path);
 }
+
+static int set_group(const struct config_setting *s)
+{
+	size_t n = strlen(s->value);
+
+	if (n == 0 || n > 64 || strpbrk(s->value, " \t;#") ||
+	    (strspn(s->value, "0123456789") != n && !getgrnam(s->value)))
+		return refuse(s, "is not the name or number of a group of this host");
+	return replace_text(field(s), s->value);
+}
+
+const struct config_type config_value_group = { "GROUP", set_group, print_text };
 
 const struct config_type config_value_path = { "PATH", set_path, print_text };
 

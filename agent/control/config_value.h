@@ -15,6 +15,7 @@ extern const struct config_type config_value_identity;
 extern const struct config_type config_value_urls;
 extern const struct config_type config_value_context;
 extern const struct config_type config_value_namespace;
+extern const struct config_type config_value_group;
 extern const struct config_type config_value_allow;
 extern const struct config_type config_value_join;
 

@@ -23,29 +23,14 @@
 #include "base/calls.h"
 #include "base/channel.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "control/answer.h"
+#include "control/client.h"
 #include <onebeat/control.h>
 
-#define OUT_MAX (1u << 20)
 #define LEAVE_MS 10000u
-
-struct client {
-	LIST_ENTRY(client) link;
-	struct server *server;
-	int fd;
-	uint64_t watch;
-	struct onebeat_control_request request;
-	size_t n_request;
-	char *out;
-	size_t n_out, n_written;
-	bool follows;    /* events: goes on after the answer */
-	bool leaves;     /* waits for the watcher's word on its LEAVE */
-	uint64_t number; /* of the last event that it got */
-};
-
-LIST_HEAD(clients, client);
 
 struct server {
 	struct server_options options;
@@ -61,59 +46,9 @@ struct server {
 	_Atomic uint32_t n_deregistered, n_failed;
 };
 
-static void client_close(struct client *c)
+static struct server *server_of(const struct client *c)
 {
-	loop_remove(&c->server->loop, &c->watch, c->fd);
-	close(c->fd);
-	LIST_REMOVE(c, link);
-	free(c->out);
-	free(c);
-}
-
-/* Takes over text (malloc'ed). */
-static bool client_queue(struct client *c, char *text, size_t n)
-{
-	char *all;
-
-	if (c->n_out == c->n_written) {
-		free(c->out);
-		c->out = text;
-		c->n_out = n;
-		c->n_written = 0;
-		return true;
-	}
-	all = c->follows && c->n_out - c->n_written > OUT_MAX ? NULL
-							      : realloc(c->out, c->n_out + n);
-	if (all) {
-		memcpy(all + c->n_out, text, n);
-		c->out = all;
-		c->n_out += n;
-	}
-	free(text);
-	return all != NULL;
-}
-
-/* Writes what the tool takes; closes when all is said. */
-static void client_flush(struct client *c)
-{
-	while (c->n_written < c->n_out) {
-		ssize_t n = send(c->fd, c->out + c->n_written, c->n_out - c->n_written,
-				 MSG_DONTWAIT | MSG_NOSIGNAL);
-
-		if (n < 0 && errno == EAGAIN) {
-			(void)loop_modify(&c->server->loop, c->watch, c->fd, EPOLLIN | EPOLLOUT);
-			return;
-		}
-		if (n < 0) {
-			client_close(c);
-			return;
-		}
-		c->n_written += (size_t)n;
-	}
-	if (!c->follows && !c->leaves)
-		client_close(c);
-	else
-		(void)loop_modify(&c->server->loop, c->watch, c->fd, EPOLLIN);
+	return c->all->owner;
 }
 
 typedef void (*write_fn)(FILE *out, struct client *c, const void *arg);
@@ -152,14 +87,14 @@ static void say_error(FILE *out, struct client *c, const void *text)
 static void say_list(FILE *out, struct client *c, const void *arg)
 {
 	(void)arg;
-	answer_list(out, &c->server->options);
+	answer_list(out, &server_of(c)->options);
 	answer_end(out, NULL);
 }
 
 static void say_status(FILE *out, struct client *c, const void *arg)
 {
 	(void)arg;
-	answer_status(out, &c->server->options);
+	answer_status(out, &server_of(c)->options);
 	answer_end(out, NULL);
 }
 
@@ -176,7 +111,7 @@ static void say_events(FILE *out, struct client *c, const void *arg)
 	struct event event;
 
 	(void)arg;
-	while (events_next(c->server->options.events, c->number, &event)) {
+	while (events_next(server_of(c)->options.events, c->number, &event)) {
 		c->number = event.number;
 		answer_event(out, &event);
 	}
@@ -184,11 +119,12 @@ static void say_events(FILE *out, struct client *c, const void *arg)
 
 static void say_left(FILE *out, struct client *c, const void *arg)
 {
-	uint32_t n_failed = c->server->n_failed;
+	uint32_t n_failed = server_of(c)->n_failed;
 
 	(void)arg;
 	c->leaves = false;
-	fprintf(out, "{\"deregistered\":%u,\"failed\":%u}\n", c->server->n_deregistered, n_failed);
+	fprintf(out, "{\"deregistered\":%u,\"failed\":%u}\n", server_of(c)->n_deregistered,
+		n_failed);
 	answer_end(
 		out,
 		n_failed
@@ -227,7 +163,7 @@ static bool may_change(const struct client *c)
 
 static void change(struct client *c, enum onebeat_control_verb verb)
 {
-	struct server *s = c->server;
+	struct server *s = server_of(c);
 
 	if (!may_change(c)) {
 		client_say(c, say_error, "only root and the agent's own user may stop it");
@@ -254,7 +190,7 @@ static void upgrade(struct client *c)
 		return;
 	}
 	log_info("control", "verb=upgrade");
-	r = channel_send(c->server->options.keeper_fd, &msg, c->fd);
+	r = channel_send(server_of(c)->options.keeper_fd, &msg, c->fd);
 	if (r < 0)
 		client_say(c, say_error, "the keeper could not be told");
 	else
@@ -324,6 +260,7 @@ static void on_client(void *ctx, uint32_t events)
 		return;
 	}
 	c->n_request += (size_t)n;
+	c->moved_ms = clock_now_ms();
 	if (c->n_request == sizeof(c->request))
 		serve(c);
 }
@@ -342,7 +279,6 @@ static void on_listen(void *ctx, uint32_t events)
 {
 	struct server *s = ctx;
 	int fd = accept4(s->options.listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	struct client *c;
 
 	(void)events;
 	if (fd < 0) {
@@ -350,15 +286,7 @@ static void on_listen(void *ctx, uint32_t events)
 			turn_away(s);
 		return;
 	}
-	c = calloc(1, sizeof(*c));
-	if (!c || loop_add(&s->loop, fd, EPOLLIN, on_client, c, &c->watch) < 0) {
-		free(c);
-		close(fd);
-		return;
-	}
-	c->server = s;
-	c->fd = fd;
-	LIST_INSERT_HEAD(&s->clients, c, link);
+	(void)client_new(&s->clients, fd, on_client);
 }
 
 /* Calls fn for each client that wants it; fn may close it. */
@@ -366,8 +294,8 @@ static void each(struct server *s, bool (*wants)(const struct client *c), write_
 {
 	struct client *c, *next;
 
-	for (c = LIST_FIRST(&s->clients); c; c = next) {
-		next = LIST_NEXT(c, link);
+	for (c = TAILQ_FIRST(&s->clients.list); c; c = next) {
+		next = TAILQ_NEXT(c, link);
 		if (wants(c))
 			client_say(c, fn, NULL);
 	}
@@ -446,7 +374,7 @@ int server_new(struct server **out, const struct server_options *options)
 	s->left_fd = -1;
 	s->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	s->running = true;
-	LIST_INIT(&s->clients);
+	clients_init(&s->clients, &s->loop, s);
 	r = prepare(s);
 	if (r < 0)
 		s = server_free(s);
@@ -458,8 +386,7 @@ struct server *server_free(struct server *s)
 {
 	if (!s)
 		return NULL;
-	while (!LIST_EMPTY(&s->clients))
-		client_close(LIST_FIRST(&s->clients));
+	clients_deinit(&s->clients);
 	if (s->left_fd >= 0)
 		close(s->left_fd);
 	close_fdp(&s->spare_fd);
@@ -472,7 +399,9 @@ struct server *server_free(struct server *s)
 void server_run(struct server *s)
 {
 	while (s->running) {
-		int r = loop_turn(&s->loop, -1);
+		uint64_t now_ms = clock_now_ms();
+		int r = loop_turn(&s->loop,
+				  clock_wait_ms(now_ms, clients_end_idle(&s->clients, now_ms)));
 
 		if (r < 0) {
 			log_error("control.loop", "error=%s", LOG_Q(strerror(-r)));

@@ -300,6 +300,8 @@ static bool take_folder(struct keeper *k)
 		r = runtime_dir_bind(&k->dir, &k->activation, why);
 		ONEBEAT_CRASH_POINT("keeper.folder.bound");
 	}
+	if (r == 0 && k->options->control_group)
+		r = runtime_dir_give(&k->dir, k->options->control_group, why);
 	if (r < 0)
 		log_error("keeper.folder", "error=%s", LOG_Q(why));
 	return r == 0;

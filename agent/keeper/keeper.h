@@ -9,6 +9,7 @@
 
 struct keeper_options {
 	const char *runtime_dir;
+	const char *control_group; /* name or number; NULL: our own */
 	/* Absolute path of the installed binary, found before anything changes. */
 	const char *program;
 	/*

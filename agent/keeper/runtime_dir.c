@@ -21,6 +21,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <onebeat/control.h>
 #include <onebeat/lease.h>
 #include <stdarg.h>
@@ -219,6 +220,32 @@ int runtime_dir_bind(struct runtime_dir *rd, struct activation *given,
 			    "the service manager's socket %s is neither %s nor %s: "
 			    "FileDescriptorName= has to say which it is",
 			    stray, ONEBEAT_CLIENT_SOCKET, ONEBEAT_CONTROL_SOCKET);
+	return 0;
+}
+
+/* -1: there is none of that name. */
+static gid_t gid_of(const char *group)
+{
+	const struct group *entry = NULL;
+
+	if (strspn(group, "0123456789") == strlen(group))
+		return (gid_t)strtoul(group, NULL, 10);
+	entry = getgrnam(group);
+	return entry ? entry->gr_gid : (gid_t)-1;
+}
+
+int runtime_dir_give(const struct runtime_dir *rd, const char *group, char why[RUNTIME_DIR_WHY_MAX])
+{
+	gid_t gid = gid_of(group);
+
+	if (rd->keep_control)
+		return 0;
+	if (gid == (gid_t)-1)
+		return fail(-ENOENT, why, "there is no group '%s' to give %s to (control_group)",
+			    group, ONEBEAT_CONTROL_SOCKET);
+	if (fchownat(rd->dir_fd, ONEBEAT_CONTROL_SOCKET, (uid_t)-1, gid, AT_SYMLINK_NOFOLLOW) < 0)
+		return fail(-errno, why, "cannot give %s/%s to group '%s' (control_group): %s",
+			    rd->path, ONEBEAT_CONTROL_SOCKET, group, strerror(errno));
 	return 0;
 }
 

@@ -40,6 +40,10 @@ int runtime_dir_take(struct runtime_dir *rd, const char *path, pid_t *holder,
  */
 int runtime_dir_bind(struct runtime_dir *rd, struct activation *given,
 		     char why[RUNTIME_DIR_WHY_MAX]);
+/* Gives control.sock to a group, by name or number, unless it is the service manager's. 0 or a negative errno
+ * with a sentence in why. */
+int runtime_dir_give(const struct runtime_dir *rd, const char *group,
+		     char why[RUNTIME_DIR_WHY_MAX]);
 /* Unlinks the sockets that were bound, gives the lock back; everything else in the folder stays. */
 void runtime_dir_deinit(struct runtime_dir *rd);
 

@@ -67,7 +67,7 @@ static const struct refused refused[] = {
 	{ "[agent]\n\n= 5\n",
 	  ":3: key '' is unknown in section [agent]: known are runtime_dir, log_level, ip, interface, "
 	  "cidr, slots, beat_connections, request_connections, listen_grace_ms, exec_grace_ms, identity, "
-	  "leases, silent_leases, hello_timeout_ms, messages_per_second, updates_per_second" },
+	  "control_group, leases, silent_leases, hello_timeout_ms, messages_per_second, updates_per_second" },
 	{ "slots = 5\n",
 	  ":1: a key stands before the first section: begin with [agent] or [registry]" },
 	{ "[agent\nslots = 9\n",
