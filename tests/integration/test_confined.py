@@ -55,7 +55,8 @@ def life(empty_host):
                 empty_host.keep(Group(process))
                 return process
             run("idle", "sleep", "100")
-            until(lambda: (i := empty_host.instance("idle")) and i["state"] == "WAITING", "seen not to listen")
+            until(lambda: (i := empty_host.instance("idle")) and i["state"] == "WAITING",
+                  "seen not to listen", seconds=listen_s)
             served = run("served", "/usr/bin/python3", "-m", "http.server", "8000", "--bind", "127.0.0.1")
             until(lambda: empty_host.registry.hosts("served"), "seen to listen", seconds=listen_s)
             agent.kill_agent()
@@ -91,5 +92,5 @@ def test_a_filter_that_takes_too_much_shows(life, tmp_path, more):
 def test_a_capability_that_is_missing_shows(life, tmp_path):
     unit = tmp_path / "onebeatd.service"
     unit.write_text(UNIT.read_text().replace("CapabilityBoundingSet=CAP_SYS_PTRACE", "CapabilityBoundingSet="))
-    with pytest.raises(AssertionError, match="seen to listen"):
+    with pytest.raises(AssertionError, match="seen not to listen"):
         life(unit, listen_s=3)
