@@ -153,7 +153,14 @@ enum onebeat_state {
 
 /* Whose life is the instance's life. */
 enum onebeat_policy {
-	/* Alive while any process lives that inherited this process's tie to the agent by fork(). */
+	/*
+	 * Alive while any process lives that inherited this process's tie to the agent by fork(). The agent may
+	 * die and be replaced meanwhile. What only the ties tell is lost when onebeatd as a whole is killed, agent
+	 * and keeper (a restart under systemd keeps them): the registering process is then looked for by pid and
+	 * start time. If it is gone, the instance is deregistered though workers live, unless it is registered
+	 * ONEBEAT_WHEN_LISTENING and its port still listens; it is back when a worker opens a handle of its own
+	 * and registers it.
+	 */
 	ONEBEAT_ANY_HOLDER = 0,
 	/* Alive while the registering process itself lives, whatever its children do. */
 	ONEBEAT_OWNER = 1

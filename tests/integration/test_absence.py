@@ -309,6 +309,26 @@ def test_first_register_unanswered_a_light_beat_decides(host):
     assert len(host.registry.beats("orders")) >= 1
 
 
+def test_first_register_lost_with_the_registry_is_sent_after_a_light_beat(host):
+    """The other answer to that beat: the registry knows nothing of it."""
+    other, puppet = host.puppet(), host.puppet()
+    other.register("a", service="other", ip="10.0.0.1", port=8081)
+    up(other)
+    frozen_registry(host)
+    puppet.register("a", service="orders", ip="10.0.0.1", port=8080)
+    until(lambda: host.status()["requests"]["register"] == 2, "the register has left")
+    port = host.registry.port
+    host.agent.kill_agent()
+    host.registry.kill()
+    host.registry.wait()
+    assert host.registry.registers("orders") == [], "it was not carried out"
+    registry = host.start_registry(port=port)
+    up(puppet)
+    asked = [(r.method, r.code) for r in registry.requests(contains="orders")][:2]
+    assert asked == [("PUT", 20404), ("POST", None)], "a light beat decides"
+    assert len(registry.registers("orders")) == 1
+
+
 def test_update_unanswered_is_sent_again(host):
     puppet = host.puppet()
     puppet.register("a", service="orders", ip="10.0.0.1", port=8080, weight=1)
