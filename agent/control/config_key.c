@@ -65,7 +65,7 @@ const struct config_key config_keys[CONFIG_KEYS_N] = {
 	AGENT("identity", force_pidfd_open, identity, 0, 0, "", "auto",
 	      "How a client's process is got hold of; pidfd_open: as on kernels before 6.5."),
 	AGENT("control_group", control_group, group, 0, 0, "", NULL,
-	      "Group, by name or number, whose members may look with onebeatctl; else the agent's own."),
+	      "Group whose members may look with onebeatctl, by name or number; of systemd's socket: SocketGroup=."),
 	AGENT("leases", leases, number, 1, 65536, "leases", "16384",
 	      "Most processes of one user that may hold a lease; at most 3/4 of what descriptors allow."),
 	AGENT("silent_leases", silent_leases, number, 1, 65536, "connections", "256",

@@ -5,7 +5,11 @@ Each story prints what an honest process of another user saw, from its update's 
 bounds are for a machine that is busy with other things besides; what they keep out is an agent that stands still.
 """
 
+import ctypes
+import os
+import signal
 import socket
+import struct
 
 import pytest
 
@@ -99,6 +103,49 @@ def test_others_notice_nothing(siege, name, options, request):
     assert siege.agent.agent_pid() == agent and siege.status()["restarts"] == 0
     assert siege.log_size() - log < LOG_BYTES, (siege.folder / "onebeatd.log").read_text()[-4000:]
     assert resident_kib(agent) - kib < GROWN_KIB
+
+
+def segment_of_root(siege):
+    """A lease of our own, and the DATA file that comes with it."""
+    hello = struct.pack("=IHHHHIIII16sI", 0x4F42454C, 1, 48, 1, 0, 0x01020304, 0, 0, 1, b"test", 0)
+    client = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    client.settimeout(15)
+    client.connect(str(siege.agent.runtime_dir / "client.sock"))
+    client.send(hello)
+    _, (data, status), _, _ = socket.recv_fds(client, 256, 2)
+    os.close(status)
+    return client, data
+
+
+def test_a_punched_block_is_refused_and_the_last_good_one_stays(siege):
+    """Sealing does not keep a process of the user from giving pages back: the copy is no valid block then."""
+    puppet = siege.puppet_of(0)
+    puppet.register("a", service="punched", ip="10.3.3.3", port=1, weight=3)
+    puppet.do("wait a UP 10000")
+    client, data = segment_of_root(siege)
+    agent = siege.agent.agent_pid()
+    os.kill(agent, signal.SIGSTOP)
+    try:
+        puppet.do("update a service=punched ip=10.3.3.3 port=1 weight=4")
+        blocks = 0x90000
+        libc = ctypes.CDLL(None, use_errno=True)
+        punched = libc.fallocate64(data, 3, ctypes.c_int64(blocks),
+                                   ctypes.c_int64(os.fstat(data).st_size - blocks))
+        assert punched == 0, os.strerror(ctypes.get_errno())
+    finally:
+        os.kill(agent, signal.SIGCONT)
+    until(lambda: puppet.status("a")["state"] == "REFUSED", "the update is refused")
+    assert "the block" in puppet.status("a")["text"]
+    mine = [r["refused"] for r in siege.list()["refused"] if r["refused"]["service"] == "punched"]
+    assert [r["pid"] for r in mine] == [puppet.pid]
+    assert siege.registry.hosts("punched")[0]["weight"] == 3
+    puppet.do("update a service=punched ip=10.3.3.3 port=1 weight=5")
+    puppet.do("wait a UP 10000")
+    assert siege.registry.hosts("punched")[0]["weight"] == 5
+    assert siege.registry.deregisters("punched") == []
+    os.close(data)
+    client.close()
+    puppet.stop()
 
 
 def test_three_attackers_at_once(siege):

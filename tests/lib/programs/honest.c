@@ -87,5 +87,6 @@ int main(int argc, char **argv)
 		poll(NULL, 0, gap_ms);
 	}
 	say(us, n);
+	free(us);
 	return onebeat_close(ob) == 0 ? 0 : 1;
 }
