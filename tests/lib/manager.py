@@ -9,7 +9,6 @@ watchdog that is not petted in time sends WatchdogSignal=.
 """
 
 import array
-import fcntl
 import os
 import pathlib
 import signal
@@ -22,16 +21,17 @@ import time
 from host import alive
 
 CREDENTIALS = struct.Struct("iII")
-FDS_MAX = 253
+FDS_MAX = 253  # in launch.py too
+LAUNCHER = pathlib.Path(__file__).parent / "launch.py"
 
 
 class Launch:
-    """How Onebeatd is started: through the launcher below, which fetches the descriptors and executes it."""
+    """How Onebeatd is started: through launch.py, which fetches the descriptors and executes it."""
 
     depth = 0
 
     def __init__(self, path):
-        self.enter = [sys.executable, __file__, path]
+        self.enter = [sys.executable, "-I", "-S", LAUNCHER, path]
 
 
 class Manager:
@@ -183,34 +183,3 @@ class Manager:
             os.close(fd)
         for listener in self.sockets.values():
             listener.close()
-
-
-def receive(conn, n):
-    data = b""
-    while len(data) < n:
-        data += conn.recv(n - len(data))
-    return data
-
-
-def launch(path, argv):
-    """In the process that becomes the service: fetches what it is to have, from 3 on, and executes it."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as conn:
-        conn.connect(path)
-        n, n_names = struct.unpack("II", receive(conn, 8))
-        names = receive(conn, n_names).decode()
-        fds = []
-        while len(fds) < n:
-            conn.sendall(b"n")
-            fds += socket.recv_fds(conn, 1, FDS_MAX)[1]
-    high = [fcntl.fcntl(fd, fcntl.F_DUPFD, n + 100) for fd in fds]
-    os.closerange(3, n + 100)
-    for i, fd in enumerate(high):
-        os.dup2(fd, 3 + i, inheritable=True)
-        os.close(fd)
-    if n:
-        os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(n), LISTEN_FDNAMES=names)
-    os.execv(argv[0], argv)
-
-
-if __name__ == "__main__":
-    launch(sys.argv[1], sys.argv[2:])
