@@ -102,9 +102,12 @@ static void append_metadata(struct encoded *e, const struct onebeat_metadata *pa
 	append_lengths(e, ONEBEAT_FIELD_METADATA, 0);
 	value_start = e->length;
 	for (uint32_t i = 0; i < n; i++) {
-		append_lengths(e, strlen(pairs[i].key), strlen(pairs[i].value));
-		append(e, pairs[i].key, strlen(pairs[i].key));
-		append(e, pairs[i].value, strlen(pairs[i].value));
+		const size_t n_key = strlen(pairs[i].key);
+		const size_t n_value = strlen(pairs[i].value);
+
+		append_lengths(e, n_key, n_value);
+		append(e, pairs[i].key, n_key);
+		append(e, pairs[i].value, n_value);
 	}
 	length = (uint16_t)(e->length - value_start);
 	memcpy(bytes_of(e) + start + sizeof(uint16_t), &length, sizeof(length));

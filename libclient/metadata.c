@@ -96,10 +96,16 @@ static bool any_empty(const struct onebeat_metadata *pairs, uint32_t n)
 	return false;
 }
 
+/* Counting is for those that may be: a unit is a byte at least, and most sets have fewer bytes than they may have units. */
 static bool too_long(const struct onebeat_metadata *pairs, uint32_t n)
 {
 	uint32_t units = 0;
+	size_t bytes = 0;
 
+	for (uint32_t i = 0; i < n && bytes <= ONEBEAT_METADATA_CHARS_MAX; i++)
+		bytes += strnlen(pairs[i].key, BYTES_MAX) + strnlen(pairs[i].value, BYTES_MAX);
+	if (bytes <= ONEBEAT_METADATA_CHARS_MAX)
+		return false;
 	for (uint32_t i = 0; i < n; i++) {
 		units += count_units(pairs[i].key) + count_units(pairs[i].value);
 		if (units > ONEBEAT_METADATA_CHARS_MAX)
