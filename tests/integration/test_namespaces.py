@@ -74,6 +74,7 @@ def test_clients_that_the_agent_has_no_number_for(agent_within):
     for _ in range(2):  # silent ones are not lost with the agent: what is left of the socket tells of them
         host.agent.kill_agent()
         watched(host, "closes")
+    assert "event=lease.unknown" not in host.agent.log.read_text(), "awaited, in the place of being watched"
     assert host.registry.deregisters("closes") == []
     puppet.kill()
     gone(host, "closes")
