@@ -59,8 +59,11 @@ refuse_units() {
 	done
 }
 
-stage_layers() { # which room may include which
+stage_layers() { # which room may include which; do the mutations fit
 	check "layers" tests/gates/layers .
+	check "mutations fit the code" tests/mutations/mutate --fit
+	refuse "mutations fit refuses lines that are gone" 'has these lines 0 times' \
+		tests/mutations/mutate --fit tests/mutations/known-bad/anchor-gone.mutation
 	refuse_each layers tests/gates/layers
 }
 
