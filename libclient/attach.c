@@ -73,12 +73,13 @@ static int connect_agent(struct onebeat *ob, uint32_t wait_ms)
 		errno = error;
 		return ONEBEAT_E_NO_AGENT;
 	}
+	ONEBEAT_CRASH_POINT("lib.open.connected");
 	r = onebeat__lease_fd_take(&ob->lease, fd, ob->flags & ONEBEAT_OPEN_ACROSS_EXEC);
 	if (r < 0) {
 		errno = -r;
 		return ONEBEAT_E_SYSTEM;
 	}
-	ONEBEAT_CRASH_POINT("lib.open.connected");
+	ONEBEAT_CRASH_POINT("lib.open.taken");
 	return 0;
 }
 
@@ -142,6 +143,7 @@ bool onebeat__attach_welcomed(struct onebeat *ob, int data_fd, int status_fd)
 	}
 	ONEBEAT_CRASH_POINT("lib.open.mapped");
 	set_link(ob, LINK_ATTACHED);
+	ONEBEAT_CRASH_POINT("lib.open.attached");
 	return true;
 }
 
@@ -152,8 +154,10 @@ void onebeat__detach(struct onebeat *ob)
 	if (handle_link(ob) == LINK_ATTACHED)
 		ob->attach_due_ms = 0; /* an agent was there: the next attempt need not wait */
 	onebeat__lease_fd_drop(&ob->lease);
+	ONEBEAT_CRASH_POINT("lib.detach.closed");
 	set_link(ob, LINK_DETACHED);
 	onebeat__grant_forget_all(ob);
+	ONEBEAT_CRASH_POINT("lib.detach.forgotten");
 }
 
 void onebeat__detach_refused(struct onebeat *ob, int fault)

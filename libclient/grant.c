@@ -59,7 +59,9 @@ static void say(struct onebeat *ob, struct onebeat_instance *inst)
 {
 	if (inst->leaving) {
 		publish(ob, &inst->place, NULL);
+		ONEBEAT_CRASH_POINT("lib.leave.published");
 		onebeat__grant_forget(inst);
+		ONEBEAT_CRASH_POINT("lib.leave.forgotten");
 	} else if (inst->dirty && encode_class(&inst->descriptor) <=
 					  class_of_slot(&ob->map, place_slot(&inst->place))) {
 		inst->dirty = false;
@@ -78,10 +80,12 @@ static void move(struct onebeat *ob, struct onebeat_instance *inst, const struct
 	};
 
 	place_set(&inst->place, g);
+	ONEBEAT_CRASH_POINT("lib.grant.placed");
 	inst->dirty = g->version == 0 || inst->changed;
 	if (g->version == 0 && g->class == ONEBEAT_CLASS_SMALL)
 		onebeat__spare_expect(ob);
 	say(ob, inst);
+	ONEBEAT_CRASH_POINT("lib.grant.said");
 	if (old.slot != ONEBEAT_NO_SLOT && handle_link(ob) == LINK_ATTACHED)
 		withdraw(ob, &old);
 }
@@ -157,6 +161,7 @@ void onebeat__grant_refused(struct onebeat *ob, uint32_t cookie, const char *tex
 	if (!inst)
 		return;
 	onebeat__ask_end(inst);
+	ONEBEAT_CRASH_POINT("lib.grant.refused");
 	if (inst->leaving) {
 		onebeat__grant_forget(inst);
 		return;

@@ -16,6 +16,7 @@
 #include "arena.h"
 #include "attach.h"
 #include "clock.h"
+#include <onebeat/crashpoint.h>
 #include "grant.h"
 #include "messages.h"
 #include "pump.h"
@@ -164,7 +165,9 @@ static void discard(struct onebeat *ob)
 static void end(struct onebeat *ob)
 {
 	onebeat__lease_fd_drop(&ob->lease);
+	ONEBEAT_CRASH_POINT("lib.close.lease_closed");
 	onebeat__segment_map_detach(&ob->map);
+	ONEBEAT_CRASH_POINT("lib.close.unmapped");
 	pthread_mutex_unlock(&ob->lock);
 	pthread_mutex_destroy(&ob->lock);
 	discard(ob);

@@ -17,6 +17,7 @@
 
 #include "ask.h"
 #include "attach.h"
+#include <onebeat/crashpoint.h>
 #include "grant.h"
 
 #define N_FILES 2u
@@ -76,6 +77,8 @@ static ssize_t receive(struct onebeat *ob, union incoming *m, struct files *file
 	files->n = 0;
 	if (n >= 0)
 		files_take(files, &head);
+	if (n > 0)
+		ONEBEAT_CRASH_POINT("lib.message.received");
 	if (n > 0 && head.msg_flags & MSG_TRUNC)
 		return -EPROTO;
 	return n;
@@ -174,4 +177,5 @@ void onebeat__messages_goodbye(struct onebeat *ob)
 
 	/* The end that follows says the same, only less politely. */
 	(void)onebeat__lease_fd_send(&ob->lease, &m, sizeof(m));
+	ONEBEAT_CRASH_POINT("lib.close.said_goodbye");
 }

@@ -72,7 +72,9 @@ static void fill_block(struct onebeat_block *block, const struct head *head,
 	if (descriptor)
 		crc = onebeat__crc32c(crc, descriptor->words, n);
 	atomic_thread_fence(memory_order_release);
+	ONEBEAT_CRASH_POINT("lib.publish.ordered");
 	store_words(&block->seq, &head->seq, ONEBEAT_BLOCK_CHECKED_WORDS);
+	ONEBEAT_CRASH_POINT("lib.publish.headed");
 	store_words(&block->check[0], &crc, 1);
 	if (descriptor)
 		store_words(block->payload, descriptor->words, n);
@@ -129,6 +131,7 @@ int onebeat__publish(struct onebeat *ob, struct place *place, const struct encod
 		.slot = slot,
 	};
 
+	ONEBEAT_CRASH_POINT("lib.publish.versioned");
 	fill_block(block_of(map, slot, version), &head, descriptor);
 	atomic_store_explicit(&place->version, version, memory_order_relaxed);
 	atomic_store_explicit(segment_map_word(map, ONEBEAT_PUB_OFFSET, slot), version,

@@ -113,3 +113,33 @@ bool descriptor_equal(const struct descriptor *a, const struct descriptor *b)
 	       strcmp(a->service, b->service) == 0 && strcmp(a->cluster, b->cluster) == 0 &&
 	       strcmp(a->ip, b->ip) == 0 && metadata_equal(a, b);
 }
+
+/* FNV-1a. */
+static uint32_t add_bytes(uint32_t hash, const void *bytes, size_t n)
+{
+	const uint8_t *at = bytes;
+
+	for (size_t i = 0; i < n; i++)
+		hash = (hash ^ at[i]) * UINT32_C(16777619);
+	return hash;
+}
+
+/* With its NUL, so that texts do not run into each other. */
+static uint32_t add_text(uint32_t hash, const char *text)
+{
+	return add_bytes(hash, text, strlen(text) + 1);
+}
+
+uint32_t descriptor_digest(const struct descriptor *d)
+{
+	const uint8_t flags = (uint8_t)(d->enabled | d->ephemeral << 1);
+	uint32_t hash = UINT32_C(2166136261);
+
+	hash = add_bytes(hash, &d->weight, sizeof(d->weight));
+	hash = add_bytes(hash, &d->beat_ms, sizeof(d->beat_ms));
+	hash = add_bytes(hash, &flags, sizeof(flags));
+	hash = add_text(hash, d->cluster);
+	for (uint32_t i = 0; i < d->n_metadata; i++)
+		hash = add_text(add_text(hash, d->metadata[i].key), d->metadata[i].value);
+	return hash ? hash : 1;
+}

@@ -51,5 +51,7 @@ struct descriptor *descriptor_with(const struct descriptor *d, const char *regis
 				   const char *namespace_id, const char *ip, bool enabled);
 /* The same in all that the registry sees. */
 bool descriptor_equal(const struct descriptor *a, const struct descriptor *b);
+/* A digest of that, without the key that it stands under; never 0. Kept in journals: it may not change. */
+uint32_t descriptor_digest(const struct descriptor *d);
 
 #endif

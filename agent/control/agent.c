@@ -299,14 +299,17 @@ static int work(struct agent *a)
 			      ? AGENT_OTHER_VERSION
 			      : 1); /* threads may run already and wait for us; the keeper starts another */
 	}
+	ONEBEAT_CRASH_POINT("agent.ready.said");
 	r = watcher_run(a->watcher);
 	if (r == -EPIPE)
 		_exit(1); /* no keeper: at once, before another agent begins to send */
+	ONEBEAT_CRASH_POINT("agent.stop.begun");
 	stop_threads(a);
 	ONEBEAT_CRASH_POINT("agent.end");
 	if (r == WATCHER_YIELDS)
 		return 0; /* that is all: who follows is the keeper's affair */
 	(void)tell_keeper(a, CHANNEL_LEFT, r < 0 ? 1 : (uint64_t)r);
+	ONEBEAT_CRASH_POINT("agent.stop.left_said");
 	return r < 0 ? 1 : r;
 }
 

@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <onebeat/crashpoint.h>
 #include "base/clock.h"
 
 #define RECEIVE_SIZE 16384u
@@ -197,6 +198,7 @@ int beat_conn_push(struct beat_conn *conn)
 			return -EPIPE;
 		conn->n_sent += n;
 		conn->wrote = conn->wrote || n > 0;
+		ONEBEAT_CRASH_POINT("agent.beat.sent");
 	}
 	conn->n_out = 0;
 	conn->n_sent = 0;

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <onebeat/crashpoint.h>
 #include "http/framing.h"
 
 #define BODY_FIRST 512u
@@ -60,6 +61,20 @@ static size_t take_body(char *bytes, size_t size, size_t n, void *ctx)
 	return n;
 }
 
+#ifdef ONEBEAT_CRASH_POINTS
+/* CURLOPT_DEBUGFUNCTION: libcurl tells it what it has written, right after it. */
+static int after_write(CURL *easy, curl_infotype type, char *bytes, size_t n, void *ctx)
+{
+	const bool is_delete = n > 0 && bytes[0] == 'D';
+
+	(void)easy;
+	(void)ctx;
+	if (type == CURLINFO_HEADER_OUT)
+		ONEBEAT_CRASH_POINT(is_delete ? "agent.delete.sent" : "agent.post.sent");
+	return 0;
+}
+#endif
+
 int request_handle_init(struct request_handle *handle, struct curl_glue *glue, uint32_t node,
 			const char *url, struct curl_slist *headers)
 {
@@ -73,6 +88,10 @@ int request_handle_init(struct request_handle *handle, struct curl_glue *glue, u
 	curl_easy_setopt(handle->easy, CURLOPT_WRITEDATA, handle);
 	curl_easy_setopt(handle->easy, CURLOPT_BUFFERSIZE, 4096L);
 	curl_easy_setopt(handle->easy, CURLOPT_MAXAGE_CONN, MAX_IDLE_S);
+#ifdef ONEBEAT_CRASH_POINTS
+	curl_easy_setopt(handle->easy, CURLOPT_DEBUGFUNCTION, after_write);
+	curl_easy_setopt(handle->easy, CURLOPT_VERBOSE, 1L);
+#endif
 	return 0;
 }
 

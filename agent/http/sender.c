@@ -25,6 +25,7 @@
 #include "beat/container.h"
 #include "http/beat_lane.h"
 #include "http/request_lane.h"
+#include <onebeat/crashpoint.h>
 #include "nacos/reply.h"
 #include "nacos/request.h"
 
@@ -82,8 +83,11 @@ static void send_write(struct sender *s, struct beat *beat, enum machine_request
 	size_t n;
 	int r = -ENOBUFS;
 
+	ONEBEAT_CRASH_POINT(what == MACHINE_POST ? "agent.post.decided" : "agent.delete.decided");
 	beat->delete_attempted = what == MACHINE_DELETE;
 	tell_journal(s, beat);
+	ONEBEAT_CRASH_POINT(what == MACHINE_POST ? "agent.post.journalled"
+						 : "agent.delete.journalled");
 	rcu_read_lock();
 	node = rcu_dereference(beat->node);
 	if (what == MACHINE_POST)
@@ -101,6 +105,8 @@ static void send_write(struct sender *s, struct beat *beat, enum machine_request
 		not_submitted(s, beat, serial);
 	else
 		count(what == MACHINE_POST ? &s->counts.registers : &s->counts.deregisters);
+	ONEBEAT_CRASH_POINT(what == MACHINE_POST ? "agent.post.submitted"
+						 : "agent.delete.submitted");
 }
 
 /*
@@ -131,6 +137,7 @@ static void send_beat(struct sender *s, struct beat *beat, uint32_t serial)
 {
 	int r = -ENOMEM;
 
+	ONEBEAT_CRASH_POINT("agent.beat.decided");
 	if (render_beat(s, beat))
 		r = beat_lane_submit(s->beats, beat->request, (uint32_t)strlen(beat->request), beat,
 				     serial);
@@ -139,6 +146,7 @@ static void send_beat(struct sender *s, struct beat *beat, uint32_t serial)
 		not_submitted(s, beat, serial);
 	else
 		count(&s->counts.beats_sent);
+	ONEBEAT_CRASH_POINT("agent.beat.submitted");
 }
 
 static void store_public(struct beat *beat, uint64_t now_ms, bool *changed)
@@ -167,6 +175,7 @@ static void let_go(struct sender *s, struct beat *beat)
 {
 	wheel_clear(&s->wheel, &beat->wheel);
 	beat_push_to_watcher(s->options.to_watcher, beat, true);
+	ONEBEAT_CRASH_POINT("agent.gone.said");
 }
 
 static void note_due(struct sender *s, struct beat *beat)
@@ -211,6 +220,7 @@ static void take_wish(struct sender *s, struct beat *beat)
 	uint32_t period_ms;
 	bool ephemeral;
 
+	ONEBEAT_CRASH_POINT("agent.wish.taken");
 	rcu_read_lock();
 	period_ms = rcu_dereference(beat->node)->descriptor->beat_ms;
 	ephemeral = rcu_dereference(beat->node)->descriptor->ephemeral;
@@ -303,13 +313,17 @@ static void on_write_done(void *ctx, void *tag, uint32_t serial, const struct ht
 	enum nacos_call call = beat->delete_attempted ? NACOS_DEREGISTER : NACOS_REGISTER;
 	enum machine_outcome outcome = judge(beat, call, result, &o);
 
+	ONEBEAT_CRASH_POINT(call == NACOS_REGISTER ? "agent.post.answered"
+						   : "agent.delete.answered");
 	if (outcome != MACHINE_OK)
 		count(&s->counts.requests_failed);
 	beat->n_inflight--;
 	if (result->lost)
 		machine_lost_copy(&beat->machine, serial, clock_now_ms());
 	machine_reply(&beat->machine, serial, outcome, 0, clock_now_ms());
+	ONEBEAT_CRASH_POINT(call == NACOS_REGISTER ? "agent.post.judged" : "agent.delete.judged");
 	tell_journal(s, beat);
+	ONEBEAT_CRASH_POINT(call == NACOS_REGISTER ? "agent.post.noted" : "agent.delete.noted");
 	step(s, beat, outcome != MACHINE_OK);
 }
 
@@ -322,6 +336,7 @@ static void on_beat_done(void *ctx, void *tag, uint32_t serial, const struct htt
 	uint32_t code = atomic_load_explicit(&beat->code, memory_order_relaxed);
 	enum machine_outcome outcome = judge(beat, NACOS_BEAT, result, &o);
 
+	ONEBEAT_CRASH_POINT("agent.beat.answered");
 	beat->n_inflight--;
 	count(outcome == MACHINE_OK ? &s->counts.beats_acknowledged : &s->counts.beats_failed);
 	if (outcome == MACHINE_OK && serial == beat->machine.serial) {
@@ -331,6 +346,7 @@ static void on_beat_done(void *ctx, void *tag, uint32_t serial, const struct htt
 		rcu_read_unlock();
 	}
 	machine_reply(&beat->machine, serial, outcome, o.interval_ms, now_ms);
+	ONEBEAT_CRASH_POINT("agent.beat.noted");
 	step(s, beat, code != atomic_load_explicit(&beat->code, memory_order_relaxed));
 }
 

@@ -180,6 +180,7 @@ static void on_ready(struct child *c, uint64_t can)
 {
 	c->ready_ms = clock_now_ms();
 	c->can = can;
+	ONEBEAT_CRASH_POINT("keeper.ready.received");
 	log_info("agent.ready", "pid=%d after_ms=%llu", (int)c->pid,
 		 (unsigned long long)(c->ready_ms - c->started_ms));
 }

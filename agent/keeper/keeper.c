@@ -75,6 +75,7 @@ static void kill_child(struct keeper *k)
 	log_warning("agent.killed", "pid=%d reason=\"it did not end by itself\"",
 		    (int)k->child.pid);
 	kill(k->child.pid, SIGKILL); /* not yet waited for: the pid is still its own */
+	ONEBEAT_CRASH_POINT("keeper.agent.killed");
 	k->kill_due_ms = CLOCK_NEVER;
 }
 
@@ -91,6 +92,7 @@ static void announce(struct keeper *k)
 		log_warning("keeper.notify",
 			    "error=%s next=\"the service manager may wait in vain\"",
 			    LOG_Q(strerror(-r)));
+	ONEBEAT_CRASH_POINT("keeper.ready.announced");
 	if (k->restored)
 		fdstore_forget(&k->child.held);
 	watchdog_start(&k->watchdog, clock_now_ms());
@@ -151,6 +153,7 @@ static void on_child(struct keeper *k)
 		announce(k);
 	if (c->left && !k->stopping) {
 		log_info("agent.left", "pid=%d status=%d", (int)c->pid, c->left_status);
+		ONEBEAT_CRASH_POINT("keeper.left.received");
 		(void)notify_manager("STOPPING=1\n");
 		k->stopping = true;
 		upgrade_abandon(&k->upgrade, "onebeatd was told to stop or leave meanwhile");
@@ -173,7 +176,9 @@ static void on_sigchld(struct keeper *k)
 	while ((pid = waitpid(-1, &how, WNOHANG)) > 0) {
 		if (upgrade_reap(&k->upgrade, pid, how) || pid != k->child.pid)
 			continue;
+		ONEBEAT_CRASH_POINT("keeper.agent.reaped");
 		child_died(&k->child, how, k->stopping);
+		ONEBEAT_CRASH_POINT("keeper.agent.buried");
 		k->kill_due_ms = CLOCK_NEVER;
 		k->done = k->stopping || k->child.left;
 		if (!k->done)
@@ -188,12 +193,14 @@ static void on_stop(struct keeper *k, uint32_t signo)
 	log_info("keeper.stop", "signal=%u agent=%d", signo, (int)k->child.pid);
 	(void)notify_manager("STOPPING=1\n");
 	k->stopping = true;
+	ONEBEAT_CRASH_POINT("keeper.stop.received");
 	upgrade_abandon(&k->upgrade, "onebeatd was told to stop meanwhile");
 	if (k->child.pid == 0) {
 		k->done = true;
 		return;
 	}
 	child_stop(&k->child);
+	ONEBEAT_CRASH_POINT("keeper.stop.sent");
 	expect_end(k);
 }
 
@@ -453,7 +460,9 @@ int keeper_run(const struct keeper_options *options)
 	activation_deinit(&k.activation);
 	upgrade_deinit(&k.upgrade);
 	child_deinit(&k.child);
+	ONEBEAT_CRASH_POINT("keeper.stop.dropped_all");
 	runtime_dir_deinit(&k.dir);
+	ONEBEAT_CRASH_POINT("keeper.stop.folder_left");
 	close_fdp(&k.signal_fd);
 	return status;
 }

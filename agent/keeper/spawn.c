@@ -22,6 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <onebeat/crashpoint.h>
 #include "base/cleanup.h"
 
 char **spawn_argv(char *const *argv, char *option)
@@ -55,6 +56,7 @@ static void become_agent(const struct spawn *s, char **argv, int report)
 {
 	int error = -inherit(s);
 
+	ONEBEAT_CRASH_POINT("keeper.child.inherited");
 	if (error == 0 && sigprocmask(SIG_SETMASK, s->mask, NULL) == 0)
 		execv(s->program, argv);
 	if (error == 0)
@@ -92,6 +94,7 @@ pid_t spawn_agent(const struct spawn *s)
 
 	if (manifest < 0)
 		return manifest;
+	ONEBEAT_CRASH_POINT("keeper.spawn.manifest");
 	snprintf(option, sizeof(option), "--agent-manifest=%d", manifest);
 	argv = spawn_argv(s->argv, option);
 	if (!argv)
@@ -102,9 +105,11 @@ pid_t spawn_agent(const struct spawn *s)
 	pid = fork();
 	if (pid == 0)
 		become_agent(s, argv, pipe_fds[1]);
+	ONEBEAT_CRASH_POINT("keeper.spawn.forked");
 	r = pid < 0 ? -errno : 0;
 	close(pipe_fds[1]);
 	if (r == 0)
 		r = await_exec(pid, report);
+	ONEBEAT_CRASH_POINT("keeper.spawn.execed");
 	return r < 0 ? r : pid;
 }

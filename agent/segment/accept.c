@@ -21,6 +21,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include <onebeat/crashpoint.h>
 #include "segment/state.h"
 
 #ifndef SO_PASSRIGHTS
@@ -61,6 +62,7 @@ static struct lease *admit(struct watcher *w, int fd, struct quota_account *acco
 	int pidfd = -1;
 	int r = identity_of_peer(fd, &id, &pidfd);
 
+	ONEBEAT_CRASH_POINT("agent.accept.identified");
 	if (r >= 0)
 		lease = lease_new(w, fd, &id, pidfd, UINT32_MAX);
 	if (lease && lease_watch(lease) == 0) {
@@ -117,6 +119,7 @@ static void accept_one(struct watcher *w, int fd)
 	note_hello_due(w, lease);
 	lease_opened(lease);
 	lease_count(w);
+	ONEBEAT_CRASH_POINT("agent.accept.watched");
 }
 
 /* Level-triggered epoll would spin on a connection that cannot be accepted: look away for a moment. */
@@ -137,6 +140,7 @@ static void on_clients(void *ctx, uint32_t events)
 		int fd = accept4(w->clients, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 		if (fd >= 0) {
+			ONEBEAT_CRASH_POINT("agent.accept.accepted");
 			accept_one(w, fd);
 			log_about_nobody();
 			continue;

@@ -23,6 +23,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include <onebeat/crashpoint.h>
 #include "segment/state.h"
 
 /* Takes the descriptor of an entry: what is left untaken at the end is closed. */
@@ -59,6 +60,7 @@ static void give_up(struct adoption *a, uint32_t kind, uint64_t id, int *fd)
 	if (*fd < 0)
 		return;
 	(void)channel_send(a->w->link, &drop, -1);
+	ONEBEAT_CRASH_POINT("agent.adopt.drop_sent");
 	close_fdp(fd);
 }
 
@@ -89,6 +91,7 @@ static int adopt_domain(struct adoption *a, uint32_t index, const struct journal
 	}
 	if (r == 0) {
 		enter_domain(w, index);
+		ONEBEAT_CRASH_POINT("agent.adopt.domain");
 		return 0;
 	}
 	log_warning("adopt.segment",
@@ -99,7 +102,8 @@ static int adopt_domain(struct adoption *a, uint32_t index, const struct journal
 	if (r < 0)
 		return r;
 	enter_domain(w, index);
-	return grant_introduce(w, w->domains[index]);
+	ONEBEAT_CRASH_POINT("agent.adopt.segment_replaced");
+	return 0;
 }
 
 static void identity_from(const struct journal_lease *rec, struct identity *id)
@@ -168,6 +172,7 @@ static void adopt_lease(struct adoption *a, uint32_t index, const struct journal
 	if (fd >= 0)
 		lease_opened(lease);
 	lease_journal(lease);
+	ONEBEAT_CRASH_POINT("agent.adopt.lease");
 }
 
 /* What was asked of the registry, for the sender; what it has confirmed stands from the start. */
@@ -283,6 +288,7 @@ static void adopt_slot(struct adoption *a, struct domain *d, uint32_t index, boo
 	lease = numbered_get(&w->leases, rec.lease);
 	if ((lost && !held) || (!held && !lease)) {
 		journal_drop_slot(w->journal, d->index, index);
+		ONEBEAT_CRASH_POINT("agent.adopt.slot_dropped");
 		return;
 	}
 	if (is_bad(a, d, index)) {
@@ -291,7 +297,7 @@ static void adopt_slot(struct adoption *a, struct domain *d, uint32_t index, boo
 		rec.state = SLOT_SPARE; /* nobody else may have it: its process may be writing */
 		held = false;
 	}
-	journal_mark_adopting(w->journal, d->index, index);
+	journal_mark_adopting(w->journal, d->index | w->leave_mark, index);
 	r = domain_take(d, index, lost ? SLOT_LOST : (enum slot_state)rec.state, rec.generation);
 	if (r < 0) {
 		log_error("adopt.slot", "uid=%u slot=%u error=%s next=\"left out\"", d->uid, index,
@@ -307,6 +313,7 @@ static void adopt_slot(struct adoption *a, struct domain *d, uint32_t index, boo
 		adopt_hold(a, slot, &rec);
 	if (lost || !held)
 		hold_journal(w, slot); /* a later agent must find it as it is now */
+	ONEBEAT_CRASH_POINT("agent.adopt.slot");
 }
 
 static void adopt_domains(struct adoption *a, bool lost[JOURNAL_DOMAINS_MAX])
@@ -321,6 +328,21 @@ static void adopt_domains(struct adoption *a, bool lost[JOURNAL_DOMAINS_MAX])
 		r = adopt_domain(a, i, &rec, &lost[i]);
 		if (r < 0)
 			log_error("adopt.domain", "uid=%u error=%s", rec.uid, LOG_Q(strerror(-r)));
+	}
+}
+
+/*
+ * Only when the journal says of every slot that its segment was lost: a successor that found the new segment would
+ * otherwise take it for the one that the slots are in.
+ */
+static void introduce_replaced(struct watcher *w, const bool lost[JOURNAL_DOMAINS_MAX])
+{
+	for (uint32_t i = 0; i < JOURNAL_DOMAINS_MAX; i++) {
+		int r = lost[i] && w->domains[i] ? grant_introduce(w, w->domains[i]) : 0;
+
+		if (r < 0)
+			log_error("adopt.domain", "uid=%u error=%s", w->domains[i]->uid,
+				  LOG_Q(strerror(-r)));
 	}
 }
 
@@ -350,8 +372,10 @@ static void decide_all(struct watcher *w)
 	for (uint32_t i = 0; i < w->instances.n_items; i++) {
 		struct instance *inst = w->instances.items[i];
 
-		if (inst)
-			instance_adopted(w, inst);
+		if (!inst)
+			continue;
+		hold_supersede_all(w, inst);
+		instance_adopted(w, inst);
 	}
 }
 
@@ -397,10 +421,11 @@ static void look_at_all(struct watcher *w, struct domain *d)
 	for (uint32_t i = 0; i < d->n_high; i++) {
 		if (!d->slots[i].domain)
 			continue;
-		journal_mark_adopting(w->journal, d->index, i);
+		journal_mark_adopting(w->journal, d->index | w->leave_mark, i);
 		hold_look(w, &d->slots[i]);
+		ONEBEAT_CRASH_POINT("agent.adopt.looked");
 	}
-	journal_mark_adopting(w->journal, 0, ONEBEAT_NO_SLOT);
+	journal_mark_adopting(w->journal, w->leave_mark, ONEBEAT_NO_SLOT);
 }
 
 static void close_untaken(struct adoption *a)
@@ -433,6 +458,8 @@ int adopt_all(struct watcher *w)
 	(void)take_entry(a.entries, a.n_entries, CHANNEL_CONTROL, 0); /* the control thread's */
 	a.quarantine = w->options.manifest->quarantine != 0;
 	journal_adopting(w->journal, &a.bad_domain, &a.bad_slot);
+	w->leave_mark = a.bad_domain & JOURNAL_LEAVING;
+	a.bad_domain &= ~JOURNAL_LEAVING;
 	dom2beat_reserve(w->options.map, n_recorded(w));
 	adopt_domains(&a, lost);
 	adopt_leases(&a);
@@ -440,19 +467,27 @@ int adopt_all(struct watcher *w)
 		for (uint32_t i = 0; w->domains[d] && i < w->options.n_slots; i++)
 			adopt_slot(&a, w->domains[d], i, lost[d]);
 	}
-	journal_mark_adopting(w->journal, 0, ONEBEAT_NO_SLOT);
+	journal_mark_adopting(w->journal, w->leave_mark, ONEBEAT_NO_SLOT);
+	ONEBEAT_CRASH_POINT("agent.adopt.slots");
+	introduce_replaced(w, lost);
 	close_untaken(&a);
+	ONEBEAT_CRASH_POINT("agent.adopt.closed_untaken");
 	free(a.entries);
 	decide_all(w);
+	ONEBEAT_CRASH_POINT("agent.adopt.decided");
 	for (uint32_t d = 0; d < JOURNAL_DOMAINS_MAX; d++) {
 		if (w->domains[d])
 			drop_unheld(w, w->domains[d]);
 	}
+	ONEBEAT_CRASH_POINT("agent.adopt.dropped_unheld");
 	start_leases(w);
+	ONEBEAT_CRASH_POINT("agent.adopt.started_leases");
 	for (uint32_t d = 0; d < JOURNAL_DOMAINS_MAX; d++) {
 		if (w->domains[d])
 			look_at_all(w, w->domains[d]);
 	}
+	grant_missing(w);
+	ONEBEAT_CRASH_POINT("agent.adopt.all");
 	lease_count(w);
 	grant_count(w);
 	atomic_store_explicit(&w->counts.adopted, a.n_slots, memory_order_relaxed);

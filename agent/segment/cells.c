@@ -89,15 +89,16 @@ void cells_put(void *record, uint32_t max, const void *data, uint32_t length)
 	uint32_t seq = now == NONE ? 1 : cell_of(record, max, now)->seq + 1;
 
 	assert(length <= max && length % 4 == 0);
+	ONEBEAT_CRASH_POINT_IN_TABLE("agent.journal.put.begun");
 	invalidate(cell);
-	ONEBEAT_CRASH_POINT("agent.journal.invalidated");
+	ONEBEAT_CRASH_POINT_IN_TABLE("agent.journal.put.invalidated");
 	cell->seq = seq;
 	cell->length = length;
 	memcpy(cell->data, data, length);
-	ONEBEAT_CRASH_POINT("agent.journal.filled");
+	ONEBEAT_CRASH_POINT_IN_TABLE("agent.journal.put.filled");
 	atomic_signal_fence(memory_order_seq_cst);
 	atomic_store_explicit(&cell->check, check_of(seq, length, data), memory_order_release);
-	ONEBEAT_CRASH_POINT("agent.journal.committed");
+	ONEBEAT_CRASH_POINT_IN_TABLE("agent.journal.put.committed");
 }
 
 bool cells_get(const void *record, uint32_t max, void *data, uint32_t *length)
@@ -117,9 +118,10 @@ void cells_drop(void *record, uint32_t max)
 {
 	int now = newest(record, max);
 
+	ONEBEAT_CRASH_POINT_IN_TABLE("agent.journal.drop.begun");
 	/* The older one first: else it would stand as the newest in between. */
 	invalidate(cell_of(record, max, now == 0));
-	ONEBEAT_CRASH_POINT("agent.journal.older_dropped");
+	ONEBEAT_CRASH_POINT_IN_TABLE("agent.journal.drop.older");
 	invalidate(cell_of(record, max, now != 0));
-	ONEBEAT_CRASH_POINT("agent.journal.dropped");
+	ONEBEAT_CRASH_POINT_IN_TABLE("agent.journal.drop.both");
 }

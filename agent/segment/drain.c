@@ -122,11 +122,13 @@ int drain_read(const struct memory *m, uint32_t slot, uint32_t generation, uint3
 		out->version = atomic_load_explicit(memory_pub(m, slot), memory_order_acquire);
 		if (out->version == last_version || out->version == 0)
 			return DRAIN_SAME;
+		ONEBEAT_CRASH_POINT("agent.drain.loaded");
 		if (!copy_stable(m, slot, out->version, &head, out->payload))
 			continue;
 		out->why = check_copy(m, slot, generation, out->version, &head, out->payload);
 		if (out->why)
 			return DRAIN_INVALID;
+		ONEBEAT_CRASH_POINT("agent.drain.judged");
 		out->why = "";
 		out->op = head.words[HEAD_ENCODING_OP] & 0xffff;
 		out->length = head.words[HEAD_LENGTH];
@@ -199,6 +201,7 @@ void drain_set_sleeping(const struct memory *m, bool sleeping)
 	atomic_store_explicit(&m->status->sleeping, sleeping, memory_order_relaxed);
 	if (sleeping)
 		atomic_thread_fence(memory_order_seq_cst);
+	ONEBEAT_CRASH_POINT(sleeping ? "agent.sleep.said" : "agent.sleep.woken");
 }
 
 uint32_t drain_sweep(const struct memory *m, const uint32_t *last, uint32_t n, drain_fn fn,
@@ -212,6 +215,7 @@ uint32_t drain_sweep(const struct memory *m, const uint32_t *last, uint32_t n, d
 
 		if (version == last[slot] || version == 0)
 			continue;
+		ONEBEAT_CRASH_POINT("agent.drain.swept");
 		fn(ctx, slot);
 		n_news++;
 	}

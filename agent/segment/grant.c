@@ -19,6 +19,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include <onebeat/crashpoint.h>
 #include "segment/state.h"
 
 void grant_link(struct lease *lease, struct slot *slot)
@@ -68,7 +69,9 @@ int grant_introduce(struct watcher *w, struct domain *d)
 
 	memcpy(rec.uuid, d->memory.uuid, sizeof(rec.uuid));
 	journal_put_domain(w->journal, d->index, &rec);
+	ONEBEAT_CRASH_POINT("agent.domain.journalled");
 	r = hold_memfd(w, CHANNEL_DATA, d->uid, d->memory.data_fd);
+	ONEBEAT_CRASH_POINT("agent.domain.data_sent");
 	return r < 0 ? r : hold_memfd(w, CHANNEL_STATUS, d->uid, d->memory.status_fd);
 }
 
@@ -131,6 +134,7 @@ struct domain *grant_domain(struct watcher *w, uid_t uid)
 		return NULL;
 	}
 	r = domain_new(&d, index, uid, w->options.n_slots);
+	ONEBEAT_CRASH_POINT("agent.domain.made");
 	if (r == 0)
 		r = grant_introduce(w, d);
 	if (r < 0) {
@@ -142,6 +146,7 @@ struct domain *grant_domain(struct watcher *w, uid_t uid)
 	d->watcher = w;
 	d->used_ms = clock_now_ms();
 	rate_init(&d->looks, w->options.quotas.updates_per_second, clock_now_ms());
+	ONEBEAT_CRASH_POINT("agent.domain.introduced");
 	w->domains[index] = d;
 	w->n_domains++;
 	log_info("domain.new", "uid=%u slots=%u", uid, memory_n_slots(&d->memory));
@@ -193,7 +198,9 @@ struct slot *grant_slot(struct lease *lease, enum onebeat_class class, uint32_t 
 	}
 	slot->cookie = cookie;
 	grant_count(lease->watcher);
+	ONEBEAT_CRASH_POINT("agent.grant.opened");
 	hold_journal(lease->watcher, slot);
+	ONEBEAT_CRASH_POINT("agent.grant.journalled");
 	return slot;
 }
 
@@ -208,11 +215,23 @@ void grant_ahead(struct lease *lease)
 		handshake_send_grant(lease, slot, 0);
 }
 
+void grant_missing(struct watcher *w)
+{
+	for (uint32_t i = 0; i < w->leases.n_items; i++) {
+		struct lease *lease = w->leases.items[i];
+
+		if (lease && lease->welcomed)
+			grant_ahead(lease);
+	}
+}
+
 /* Nobody writes it any more: free for the next one. */
 void grant_release(struct watcher *w, struct slot *slot)
 {
 	journal_drop_slot(w->journal, slot->domain->index, slot->index);
+	ONEBEAT_CRASH_POINT("agent.release.journalled");
 	domain_release(slot);
+	ONEBEAT_CRASH_POINT("agent.release.freed");
 	grant_count(w);
 }
 
@@ -262,6 +281,7 @@ void grant_inherit(struct lease *lease)
 			grant_unlink(s);
 			grant_link(lease, s);
 			hold_journal(w, s);
+			ONEBEAT_CRASH_POINT("agent.inherit.slot");
 		}
 		lease_settle(old);
 	}

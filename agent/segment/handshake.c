@@ -22,6 +22,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include <onebeat/crashpoint.h>
 #include "segment/state.h"
 
 #define GROUPS_MAX 1024u
@@ -69,6 +70,7 @@ void handshake_refuse(int fd, enum onebeat_reason reason, uint32_t cookie, const
 
 	snprintf(m.text, sizeof(m.text), "%s", text);
 	(void)send_with_fds(fd, &m, sizeof(m), NULL);
+	ONEBEAT_CRASH_POINT("agent.refuse.sent");
 }
 
 static void send_refused(struct lease *lease, enum onebeat_reason reason, uint32_t cookie,
@@ -116,6 +118,7 @@ void handshake_send_grant(struct lease *lease, const struct slot *slot, uint32_t
 	};
 
 	(void)send_with_fds(lease->fd, &m, sizeof(m), NULL);
+	ONEBEAT_CRASH_POINT("agent.grant.sent");
 }
 
 /* Has it said this very descriptor, and nothing since? For a question without a cookie. */
@@ -158,7 +161,9 @@ static struct slot *publish(struct lease *lease, enum onebeat_class class, uint3
 	if (!slot)
 		return NULL;
 	memory_publish(&slot->domain->memory, slot->index, slot->generation, payload, length);
+	ONEBEAT_CRASH_POINT("agent.publish.done");
 	hold_look(lease->watcher, slot);
+	ONEBEAT_CRASH_POINT("agent.publish.judged");
 	return slot;
 }
 
@@ -213,6 +218,7 @@ static bool welcome(struct lease *lease, const struct onebeat_hello *hello)
 		refuse_grant(lease, hello->cookie);
 		return false;
 	}
+	ONEBEAT_CRASH_POINT("agent.welcome.granted");
 	m.grants[0] = grant_of(first, hello->cookie);
 	m.grants[1] = grant_of(ahead, 0);
 	if (!send_with_fds(lease->fd, &m, sizeof(m), fds)) {
@@ -221,8 +227,10 @@ static bool welcome(struct lease *lease, const struct onebeat_hello *hello)
 			    (int)lease->identity.pid, LOG_Q(strerror(errno)));
 		return false;
 	}
+	ONEBEAT_CRASH_POINT("agent.welcome.sent");
 	lease->welcomed = true;
 	lease_journal(lease);
+	ONEBEAT_CRASH_POINT("agent.welcome.journalled");
 	return true;
 }
 
@@ -249,6 +257,13 @@ static bool is_allowed(struct lease *lease, uint32_t cookie)
 	return false;
 }
 
+/* Without a keeper we end: then the client sees the end of its lease alone, and comes to those who follow. */
+static void refuse_busy(struct lease *lease, uint32_t cookie, int error)
+{
+	if (error != EPIPE && error != ECONNRESET)
+		send_refused(lease, ONEBEAT_REASON_BUSY, cookie, strerror(error));
+}
+
 /* Asks the keeper to hold the lease; its HELLO stays in the socket meanwhile. */
 static bool hold(struct lease *lease, const struct onebeat_hello *hello)
 {
@@ -268,7 +283,7 @@ static bool hold(struct lease *lease, const struct onebeat_hello *hello)
 		return false;
 	}
 	if (!domain) {
-		send_refused(lease, ONEBEAT_REASON_BUSY, hello->cookie, strerror(errno));
+		refuse_busy(lease, hello->cookie, errno);
 		return false;
 	}
 	if (!quota_greet(&w->quotas, lease->account, text)) {
@@ -278,17 +293,18 @@ static bool hold(struct lease *lease, const struct onebeat_hello *hello)
 	lease->domain = domain;
 	domain->n_leases++;
 	lease->flags = hello->flags;
+	ONEBEAT_CRASH_POINT("agent.hold.domain");
 	watcher_read_link(w);
 	lease->state = LEASE_HOLDING;
 	lease_journal(lease);
+	ONEBEAT_CRASH_POINT("agent.hold.journalled");
 	r = channel_send(w->link, &msg, lease->fd);
+	ONEBEAT_CRASH_POINT("agent.hold.sent");
 	if (r == 0)
 		r = loop_modify(&w->loop, lease->watch, lease->fd, 0);
-	if (r < 0) {
-		send_refused(lease, ONEBEAT_REASON_BUSY, hello->cookie, strerror(-r));
-		return false;
-	}
-	return true;
+	if (r < 0)
+		refuse_busy(lease, hello->cookie, -r);
+	return r == 0;
 }
 
 void handshake_held(struct watcher *w, uint64_t cookie, int status)
@@ -298,6 +314,7 @@ void handshake_held(struct watcher *w, uint64_t cookie, int status)
 
 		if (!lease || lease->identity.cookie != cookie || lease->state != LEASE_HOLDING)
 			continue;
+		ONEBEAT_CRASH_POINT("agent.held.received");
 		if (status != 0) {
 			send_refused(lease, ONEBEAT_REASON_BUSY, 0, strerror(status));
 			lease_ended(lease);
@@ -305,6 +322,7 @@ void handshake_held(struct watcher *w, uint64_t cookie, int status)
 		}
 		log_about(lease->identity.uid);
 		lease->state = LEASE_OPEN;
+		ONEBEAT_CRASH_POINT("agent.held.open");
 		if (loop_modify(&w->loop, lease->watch, lease->fd, EPOLLIN | EPOLLRDHUP) < 0 ||
 		    !handshake_read(lease))
 			lease_ended(lease);
@@ -346,6 +364,7 @@ static enum verdict on_hello(struct lease *lease, const struct onebeat_hello *he
 {
 	const char *fault = hello_fault(hello, n);
 
+	ONEBEAT_CRASH_POINT("agent.hello.seen");
 	if (fault) {
 		send_refused(lease, ONEBEAT_REASON_PROTOCOL, 0, fault);
 		return END;
@@ -363,6 +382,7 @@ static enum verdict on_ask(struct lease *lease, const struct onebeat_ask *ask, s
 {
 	struct slot *slot;
 
+	ONEBEAT_CRASH_POINT("agent.ask.seen");
 	if (lease->state != LEASE_OPEN || n < sizeof(*ask) || ask->length > n - sizeof(*ask) ||
 	    ask->length > ONEBEAT_LARGE_PAYLOAD || ask->class >= ONEBEAT_N_CLASSES ||
 	    (ask->class == ONEBEAT_CLASS_SMALL && ask->length > ONEBEAT_SMALL_PAYLOAD)) {
@@ -403,6 +423,7 @@ static enum verdict on_message(struct lease *lease, const union message *m, size
 		return on_ask(lease, &m->ask, n);
 	case ONEBEAT_MSG_GOODBYE:
 		lease->said_goodbye = true;
+		ONEBEAT_CRASH_POINT("agent.goodbye.seen");
 		return TAKE;
 	default:
 		send_refused(lease, ONEBEAT_REASON_PROTOCOL, 0, "message of an unknown type");
@@ -435,6 +456,7 @@ bool handshake_read(struct lease *lease)
 			return false;
 		case TAKE:
 			(void)recv(lease->fd, &m, 1, MSG_DONTWAIT);
+			ONEBEAT_CRASH_POINT("agent.message.taken");
 			break;
 		}
 	}

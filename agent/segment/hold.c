@@ -20,6 +20,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include <onebeat/crashpoint.h>
 #include "segment/state.h"
 
 /* Too large for a stack frame; the watcher's thread alone uses them. */
@@ -94,6 +95,7 @@ void hold_report(struct watcher *w, struct slot *slot)
 		s.confirmed = 0;
 	}
 	status_line_write(slot_line(slot), slot->generation, &s);
+	ONEBEAT_CRASH_POINT("agent.report.written");
 	rcu_read_unlock();
 }
 
@@ -106,6 +108,7 @@ void hold_refuse(struct watcher *w, struct slot *slot, const char *why)
 	slot->refused = true;
 	free(slot->why);
 	slot->why = strdup(why);
+	ONEBEAT_CRASH_POINT("agent.refuse.noted");
 	if (slot->lease)
 		lease_label(slot->lease, label);
 	log_warning("instance.refused", "%s slot=%u reason=%s next=\"%s\"", label, slot->index,
@@ -263,6 +266,7 @@ static void settle_slot(struct watcher *w, struct slot *slot)
 	if (lease && lease->state != LEASE_ENDED && slot->state != SLOT_LOST) {
 		slot->state = SLOT_SPARE;
 		hold_journal(w, slot);
+		ONEBEAT_CRASH_POINT("agent.drop.spare");
 		return;
 	}
 	grant_unlink(slot);
@@ -295,6 +299,7 @@ void hold_drop(struct watcher *w, struct slot *slot)
 	hold_forgive(w, slot);
 	slot->lingers = false;
 	detach(slot);
+	ONEBEAT_CRASH_POINT("agent.drop.detached");
 	if (inst->n_holds == 0 && inst->beat->n_given > 0) {
 		/* The registry may know it: the journal keeps this descriptor until the DELETE is done. */
 		hold_release_leaving(w, inst);
@@ -303,6 +308,7 @@ void hold_drop(struct watcher *w, struct slot *slot)
 		slot->instance = inst;
 		inst->leaving = slot;
 		hold_journal(w, slot);
+		ONEBEAT_CRASH_POINT("agent.drop.leaving");
 		hold_report(w, slot);
 	} else {
 		settle_slot(w, slot);
@@ -323,6 +329,14 @@ static void supersede(struct watcher *w, struct instance *inst, const struct slo
 		hold_forgive(w, h);
 		detach(h);
 		settle_slot(w, h);
+	}
+}
+
+void hold_supersede_all(struct watcher *w, struct instance *inst)
+{
+	for (struct slot *h = inst->holds; h; h = h->hold_next) {
+		if (h->lease && h->lease->state == LEASE_OPEN)
+			supersede(w, inst, h);
 	}
 }
 
@@ -402,6 +416,7 @@ void hold_accept(struct watcher *w, struct slot *slot, struct descriptor *d,
 	bool gave_ip = d->ip[0] != '\0';
 
 	d = complete(w, slot, d, why);
+	ONEBEAT_CRASH_POINT("agent.take.completed");
 	if (d && is_permitted(w, slot, d, why))
 		inst = join(w, slot, d, why);
 	if (!inst) {
@@ -413,10 +428,13 @@ void hold_accept(struct watcher *w, struct slot *slot, struct descriptor *d,
 		return;
 	}
 	assert(same_key(d, inst->key));
+	ONEBEAT_CRASH_POINT("agent.take.joined");
 	slot->gave_ip = gave_ip;
 	take_descriptor(w, slot, d, copy->version);
 	journal_descriptor(w, slot, copy->payload, copy->length);
+	ONEBEAT_CRASH_POINT("agent.take.journalled");
 	supersede(w, inst, slot);
+	ONEBEAT_CRASH_POINT("agent.take.superseded");
 	hold_release_leaving(w, inst);
 	if (d->policy == ONEBEAT_OWNER && slot->lease && slot->lease->state == LEASE_OPEN &&
 	    !lease_mind_process(slot->lease))

@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include <onebeat/crashpoint.h>
 #include "segment/state.h"
 
 #define DECIDE_PAUSE_MS 100u
@@ -77,6 +78,7 @@ struct instance *instance_new(struct watcher *w, struct descriptor *d, uint32_t 
 	}
 	inst->beat->owner = owner;
 	dom2beat_set(w->options.map, node);
+	ONEBEAT_CRASH_POINT("agent.instance.made");
 	return inst;
 }
 
@@ -106,7 +108,9 @@ void instance_end(struct watcher *w, struct instance *inst)
 	assert(inst->n_holds == 0);
 	hold_release_leaving(w, inst);
 	journal_drop_instance(w->journal, inst->id);
+	ONEBEAT_CRASH_POINT("agent.instance.forgotten");
 	dom2beat_remove(w->options.map, inst->beat);
+	ONEBEAT_CRASH_POINT("agent.instance.unmapped");
 	forget(w, inst);
 }
 
@@ -176,6 +180,7 @@ static void wish(struct watcher *w, struct instance *inst, bool wanted)
 	atomic_store_explicit(&inst->beat->want_version, wanted ? inst->version : 0,
 			      memory_order_relaxed);
 	beat_push_to_sender(w->options.to_sender, inst->beat);
+	ONEBEAT_CRASH_POINT(wanted ? "agent.instance.told" : "agent.instance.leave_told");
 }
 
 static void note_gated(struct watcher *w, struct instance *inst)
@@ -204,17 +209,20 @@ static void decide_unheld(struct watcher *w, struct instance *inst)
 	}
 	/* The node stays for the DELETE, without holders: their lines are another's soon. */
 	publish_node(w, inst, inst->effective ? inst->effective : inst->key);
+	ONEBEAT_CRASH_POINT("agent.instance.unheld");
 	if (inst->wanted)
 		wish(w, inst, false);
 	instance_report(w, inst);
 }
 
 /* Before the act: a successor compares it with what it finds in force. */
-static void journal_shown(struct watcher *w, struct instance *inst, uint64_t order)
+static void journal_shown(struct watcher *w, struct instance *inst, const struct descriptor *d,
+			  uint64_t order)
 {
 	struct journal_instance rec = { .key_hash = inst->beat->key_hash,
 					.version = inst->version,
 					.gate = inst->gate,
+					.digest = descriptor_digest(d),
 					.order = order };
 
 	journal_failed(journal_put_instance(w->journal, inst->id, &rec), "instance");
@@ -229,7 +237,8 @@ static void show(struct watcher *w, struct instance *inst, struct descriptor *d,
 
 	if (anew)
 		inst->version++;
-	journal_shown(w, inst, order);
+	journal_shown(w, inst, d, order);
+	ONEBEAT_CRASH_POINT("agent.instance.journalled");
 	if (!publish_node(w, inst, d)) {
 		inst->version -= anew;
 		descriptor_unref(d);
@@ -237,6 +246,7 @@ static void show(struct watcher *w, struct instance *inst, struct descriptor *d,
 	}
 	descriptor_unref(inst->effective);
 	inst->effective = d;
+	ONEBEAT_CRASH_POINT("agent.instance.mapped");
 	if (anew || wanted != inst->wanted)
 		wish(w, inst, wanted);
 }
@@ -298,33 +308,46 @@ static void restore_gate(struct watcher *w, struct instance *inst, enum gate was
 		h->ticked_ms = now_ms - (uint64_t)was * (h->descriptor->progress_timeout_ms + 1);
 }
 
+/*
+ * Is what should be seen what the journal says was seen? The slot that it came from may be another one, or gone:
+ * a holder that was accepted last may have had nothing new to say, and the one in force may just have left.
+ */
+static bool was_shown(const struct instance *inst, const struct journal_instance *was,
+		      const struct slot *top)
+{
+	if (was->gate != inst->gate)
+		return false;
+	return was->order == top->order ||
+	       (was->digest != 0 && was->digest == descriptor_digest(inst->effective));
+}
+
 void instance_adopted(struct watcher *w, struct instance *inst)
 {
 	const struct slot *top = instance_in_force(inst);
 	struct journal_instance was = { .gate = GATE_CLOSED };
-	bool as_shown;
+	bool known, shown;
 
 	if (!top) {
 		wish(w, inst, false);
 		return;
 	}
 	note_gated(w, inst);
-	as_shown = journal_get_instance(w->journal, inst->id, &was);
+	known = journal_get_instance(w->journal, inst->id, &was);
 	restore_gate(w, inst, (enum gate)was.gate);
 	gate_judge(w, inst, clock_now_ms());
-	as_shown = as_shown && was.order == top->order && was.gate == inst->gate;
 	inst->effective = effective(inst, top);
 	if (!inst->effective)
 		return;
-	if (inst->gate != GATE_CLOSED && !as_shown)
+	shown = known && was_shown(inst, &was, top);
+	if (inst->gate != GATE_CLOSED && !shown)
 		inst->version++;
-	if (!as_shown)
-		journal_shown(w, inst, top->order);
+	if (!shown || was.order != top->order)
+		journal_shown(w, inst, inst->effective, top->order);
 	publish_node(w, inst, inst->effective);
 	if (inst->gate != GATE_CLOSED || inst->beat->past.posted > 0)
 		wish(w, inst, inst->gate != GATE_CLOSED);
 	/* What goes on as it was is no event. */
-	if (as_shown && instance_public_state(inst) >= ONEBEAT_STATE_UP)
+	if (shown && instance_public_state(inst) >= ONEBEAT_STATE_UP)
 		inst->shown = (uint8_t)instance_public_state(inst);
 	instance_report(w, inst);
 }
@@ -392,6 +415,7 @@ void instance_outcome(struct watcher *w, struct beat *beat, bool returned)
 
 	assert(inst && inst->beat == beat);
 	inst->let_go = returned;
+	ONEBEAT_CRASH_POINT(returned ? "agent.outcome.gone" : "agent.outcome.received");
 	instance_report(w, inst);
 	if (returned && inst->n_holds == 0)
 		instance_end(w, inst);

@@ -35,6 +35,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include <onebeat/crashpoint.h>
 #include "segment/cells.h"
 #include "segment/memory.h"
 #include "segment/sparse.h"
@@ -332,6 +333,7 @@ void journal_put_domain(struct journal *j, uint32_t domain, const struct journal
 	/* What a drop that was cut short may have left of an earlier domain. */
 	if (!journal_get_domain(j, domain, &before) && j->domains[domain].base)
 		sparse_clear(&j->domains[domain]);
+	ONEBEAT_CRASH_TABLE("agent.journal.put", "domain");
 	(void)put_in(j, DOMAINS, domain, rec); /* reserved since journal_open() */
 }
 
@@ -342,6 +344,7 @@ bool journal_get_domain(struct journal *j, uint32_t domain, struct journal_domai
 
 void journal_drop_domain(struct journal *j, uint32_t domain)
 {
+	ONEBEAT_CRASH_TABLE("agent.journal.drop", "domain");
 	drop_in(j, DOMAINS, domain);
 	if (j->domains[domain].base)
 		sparse_clear(&j->domains[domain]);
@@ -349,6 +352,7 @@ void journal_drop_domain(struct journal *j, uint32_t domain)
 
 int journal_put_lease(struct journal *j, uint32_t lease, const struct journal_lease *rec)
 {
+	ONEBEAT_CRASH_TABLE("agent.journal.put", "lease");
 	return put_in(j, LEASES, lease, rec);
 }
 
@@ -359,11 +363,13 @@ bool journal_get_lease(struct journal *j, uint32_t lease, struct journal_lease *
 
 void journal_drop_lease(struct journal *j, uint32_t lease)
 {
+	ONEBEAT_CRASH_TABLE("agent.journal.drop", "lease");
 	drop_in(j, LEASES, lease);
 }
 
 int journal_put_instance(struct journal *j, uint32_t instance, const struct journal_instance *rec)
 {
+	ONEBEAT_CRASH_TABLE("agent.journal.put", "instance");
 	return put_in(j, INSTANCES, instance, rec);
 }
 
@@ -374,6 +380,7 @@ bool journal_get_instance(struct journal *j, uint32_t instance, struct journal_i
 
 int journal_put_progress(struct journal *j, uint32_t instance, const struct journal_progress *rec)
 {
+	ONEBEAT_CRASH_TABLE("agent.journal.put", "progress");
 	return put_in(j, PROGRESS, instance, rec);
 }
 
@@ -384,7 +391,9 @@ bool journal_get_progress(struct journal *j, uint32_t instance, struct journal_p
 
 void journal_drop_instance(struct journal *j, uint32_t instance)
 {
+	ONEBEAT_CRASH_TABLE("agent.journal.drop", "instance");
 	drop_in(j, INSTANCES, instance);
+	ONEBEAT_CRASH_TABLE("agent.journal.drop", "progress");
 	drop_in(j, PROGRESS, instance);
 	if (sparse_at(&j->common, due_offset(instance), sizeof(uint32_t)))
 		journal_put_due(j, instance, CLOCK_NEVER);
@@ -427,6 +436,7 @@ int journal_put_slot(struct journal *j, uint32_t domain, uint32_t slot,
 	int r = need_domain(j, domain);
 
 	assert(rec->length <= p.max - SLOT_HEAD);
+	ONEBEAT_CRASH_TABLE("agent.journal.put", "slot");
 	return r < 0 ? r : put(&p, rec, SLOT_HEAD + ONEBEAT_PAD4(rec->length));
 }
 
@@ -443,6 +453,7 @@ void journal_drop_slot(struct journal *j, uint32_t domain, uint32_t slot)
 {
 	const struct place p = place_of_slot(j, domain, slot);
 
+	ONEBEAT_CRASH_TABLE("agent.journal.drop", "slot");
 	drop(&p);
 }
 
@@ -450,6 +461,7 @@ void journal_mark_adopting(struct journal *j, uint32_t domain, uint32_t slot)
 {
 	const struct adopting mark = { domain, slot };
 
+	ONEBEAT_CRASH_TABLE("agent.journal.put", "adopting");
 	(void)put_in(j, ADOPTING, 0, &mark); /* reserved since journal_open() */
 }
 

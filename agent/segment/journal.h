@@ -42,8 +42,8 @@ struct journal_instance {
 	uint32_t key_hash;
 	uint32_t version; /* what the registry is to see ... */
 	uint32_t gate;    /* ... was shown through this gate ... */
-	uint32_t reserved;
-	uint64_t order; /* ... from the slot with this acceptance stamp */
+	uint32_t digest;  /* ... descriptor_digest() of it (0: not known) ... */
+	uint64_t order;   /* ... from the slot with this acceptance stamp */
 };
 
 /* The sender's part of an instance. */
@@ -124,7 +124,12 @@ void journal_drop_domain(struct journal *j,
 /* Logs a put that failed (r < 0), of what: a lease, an instance, ... */
 void journal_failed(int r, const char *what);
 
-/* The slot being adopted: what a successor finds marked has killed its predecessor. ONEBEAT_NO_SLOT: none. */
+/*
+ * The slot being adopted: what a successor finds marked has killed its predecessor. ONEBEAT_NO_SLOT: none. With
+ * domain goes JOURNAL_LEAVING, while everything is being deregistered because the operator wants it: a successor
+ * goes on with that. (A record of its own would be another format, which an upgrade could not read.)
+ */
+#define JOURNAL_LEAVING UINT32_C(0x80000000)
 void journal_mark_adopting(struct journal *j, uint32_t domain, uint32_t slot);
 void journal_adopting(struct journal *j, uint32_t *domain, uint32_t *slot);
 

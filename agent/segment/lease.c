@@ -27,6 +27,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include <onebeat/crashpoint.h>
 #include "segment/state.h"
 
 const char *lease_label(const struct lease *lease, char buf[64])
@@ -177,6 +178,7 @@ static void end_socket(struct lease *lease)
 
 	unmute(lease);
 	loop_remove(&w->loop, &lease->watch, lease->fd);
+	ONEBEAT_CRASH_POINT("agent.end.unwatched");
 	if (lease->open)
 		w->n_open--;
 	lease->open = false;
@@ -196,8 +198,10 @@ static void close_socket(struct lease *lease)
 	end_socket(lease);
 	if (lease->state != LEASE_NEW)
 		(void)channel_send(w->link, &drop, -1); /* a keeper that is gone holds nothing */
+	ONEBEAT_CRASH_POINT("agent.end.drop_sent");
 	close(lease->fd);
 	lease->fd = -1;
+	ONEBEAT_CRASH_POINT("agent.end.closed");
 }
 
 static void lease_delete(struct lease *lease)
@@ -214,6 +218,7 @@ static void lease_delete(struct lease *lease)
 		listen_view_put(w->views, lease->view);
 	if (lease->state != LEASE_NEW)
 		journal_drop_lease(w->journal, lease->index);
+	ONEBEAT_CRASH_POINT("agent.end.deleted");
 	if (lease->account)
 		quota_end(&w->quotas, lease->account, lease->state == LEASE_NEW);
 	if (lease->domain)
@@ -262,8 +267,10 @@ void lease_died(struct lease *lease)
 		}
 	}
 	lease->busy = false;
+	ONEBEAT_CRASH_POINT("agent.death.dropped");
 	lease->state = LEASE_ENDED;
 	grant_reclaim(lease);
+	ONEBEAT_CRASH_POINT("agent.death.reclaimed");
 	if (n_lingering == 0) {
 		lease_delete(lease);
 		return;
@@ -280,6 +287,7 @@ static void watch_on(struct lease *lease)
 
 	lease->state = LEASE_WATCHED;
 	lease_journal(lease);
+	ONEBEAT_CRASH_POINT("agent.watch.journalled");
 	end_socket(lease);
 	if (lease_findable(lease))
 		close_socket(lease);
@@ -287,6 +295,7 @@ static void watch_on(struct lease *lease)
 		lease_died(lease);
 		return;
 	}
+	ONEBEAT_CRASH_POINT("agent.watch.begun");
 	lease_check_program(lease);
 	show_holds(lease);
 	if (!lease->said_goodbye)
@@ -298,6 +307,7 @@ void lease_ended(struct lease *lease)
 {
 	int r;
 
+	ONEBEAT_CRASH_POINT("agent.end.seen");
 	if (lease->state == LEASE_NEW || lease->state == LEASE_HOLDING) {
 		grant_reclaim(lease); /* an adopted one may hold grants that no client has seen */
 		lease_delete(lease);

@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include <onebeat/crashpoint.h>
 #include "segment/state.h"
 
 #define MIND_MS 500u
@@ -49,6 +50,7 @@ static void on_process(void *ctx, uint32_t events)
 
 	(void)events;
 	loop_remove(&lease->watcher->loop, &lease->pid_watch, lease->pidfd);
+	ONEBEAT_CRASH_POINT("agent.process.ended");
 	if (lease->state == LEASE_OPEN)
 		owner_died(lease);
 	else
@@ -176,6 +178,7 @@ static void orphan(struct lease *lease)
 			hold_drop(lease->watcher, s);
 	}
 	lease->busy = false;
+	ONEBEAT_CRASH_POINT("agent.orphan.dropped");
 	lease_settle(lease);
 }
 

@@ -26,6 +26,7 @@
 
 #include "base/cleanup.h"
 #include "segment/guard.h"
+#include <onebeat/crashpoint.h>
 #include "segment/sealed.h"
 #include "segment/status_line.h"
 
@@ -388,6 +389,7 @@ static void mark_dirty(const struct memory *m, uint32_t slot)
 	uint32_t bit = UINT32_C(1) << slot / 32 % 32;
 
 	atomic_fetch_or_explicit(l0, UINT32_C(1) << slot % 32, memory_order_acq_rel);
+	ONEBEAT_CRASH_POINT("agent.publish.l0");
 	if (!(atomic_load_explicit(l1, memory_order_seq_cst) & bit))
 		atomic_fetch_or_explicit(l1, bit, memory_order_seq_cst);
 }
@@ -419,6 +421,8 @@ void memory_publish(struct memory *m, uint32_t slot, uint32_t generation, const 
 	store_words(&block->seq, head, ONEBEAT_BLOCK_CHECKED_WORDS);
 	store_words(&block->check[0], &crc, 1);
 	store_words(block->payload, padded, n);
+	ONEBEAT_CRASH_POINT("agent.publish.copied");
 	atomic_store_explicit(memory_pub(m, slot), version, memory_order_release);
+	ONEBEAT_CRASH_POINT("agent.publish.committed");
 	mark_dirty(m, slot);
 }

@@ -132,6 +132,7 @@ struct watcher {
 	bool running;
 	int status;
 	/* leave */
+	uint32_t leave_mark; /* JOURNAL_LEAVING, or 0: goes with every mark in the journal */
 	uint64_t leave_due_ms;
 	void (*leave_done)(void *ctx, uint32_t n_deregistered, uint32_t n_failed);
 	void *leave_ctx;
@@ -226,6 +227,8 @@ struct slot *grant_slot(struct lease *lease, enum onebeat_class class, uint32_t 
 struct slot *grant_waiting(struct lease *lease, enum onebeat_class class);
 /* Sees to the one small grant ahead; sends it when it is new. */
 void grant_ahead(struct lease *lease);
+/* Every lease's one ahead, where a predecessor died between a slot's first version and the next grant. */
+void grant_missing(struct watcher *w);
 /* A lease's slots that no hold keeps are free: its process is dead. */
 void grant_reclaim(struct lease *lease);
 /* The slot is free: no lease, no instance, and its writer is dead. */
@@ -248,6 +251,8 @@ void hold_forgive(struct watcher *w, struct slot *slot);
 /* The slot says nothing any more. */
 void hold_drop(struct watcher *w, struct slot *slot);
 void hold_journal(struct watcher *w, struct slot *slot);
+/* As if each living hold had just come: for a predecessor that died over it. */
+void hold_supersede_all(struct watcher *w, struct instance *inst);
 /* The instance's DELETE is done, or needless: the slot that kept its descriptor is settled. */
 void hold_release_leaving(struct watcher *w, struct instance *inst);
 /* Writes the slot's status line from its instance. */

@@ -27,6 +27,7 @@
 #include <onebeat/crashpoint.h>
 #include "segment/state.h"
 
+#define LEAVE_MS 10000u /* for what a predecessor began */
 #define SWEEP_MS 1000u
 /* A lease's event may cost a tenth of a millisecond, and between two turns nobody's slots are looked at. */
 #define EVENTS_PER_TURN 32
@@ -53,6 +54,7 @@ static void keeper_gone(struct watcher *w)
 {
 	log_error("keeper.gone", "next=\"sending stops, nothing is deregistered\"");
 	w->status = -EPIPE;
+	ONEBEAT_CRASH_POINT("agent.link.ended");
 	w->running = false;
 }
 
@@ -81,6 +83,7 @@ void watcher_read_link(struct watcher *w)
 			make_way(w);
 		else if (msg.type == CHANNEL_ASK)
 			w->options.asked(w->options.asked_ctx, msg.id);
+		ONEBEAT_CRASH_POINT("agent.link.read");
 	}
 	if (r != -EAGAIN)
 		keeper_gone(w);
@@ -122,6 +125,12 @@ static void drop_all_holds(struct watcher *w)
 	}
 }
 
+static void mark_leaving(struct watcher *w, uint32_t mark)
+{
+	w->leave_mark = mark;
+	journal_mark_adopting(w->journal, mark, ONEBEAT_NO_SLOT);
+}
+
 void watcher_leave(struct watcher *w, uint32_t time_ms,
 		   void (*done)(void *ctx, uint32_t n_deregistered, uint32_t n_failed), void *ctx)
 {
@@ -132,7 +141,30 @@ void watcher_leave(struct watcher *w, uint32_t time_ms,
 	w->leave_done = done;
 	w->leave_ctx = ctx;
 	w->n_leaving_at_first = w->instances.n_used;
+	mark_leaving(w, JOURNAL_LEAVING);
 	drop_all_holds(w);
+	ONEBEAT_CRASH_POINT("agent.leave.dropped");
+}
+
+static void left_for_predecessor(void *ctx, uint32_t n_deregistered, uint32_t n_failed)
+{
+	(void)ctx;
+	log_info("leave.finished", "deregistered=%u failed=%u", n_deregistered, n_failed);
+}
+
+/*
+ * An agent that died while it left has deregistered instances whose processes live and believe themselves
+ * registered, so there is no way back. With a new keeper there is: it was started to serve, and the processes
+ * come to it with new leases.
+ */
+static void go_on_leaving(struct watcher *w)
+{
+	if (!w->leave_mark)
+		return;
+	if (w->options.manifest->n_restarts > 0)
+		watcher_leave(w, LEAVE_MS, left_for_predecessor, NULL);
+	else
+		mark_leaving(w, 0);
 }
 
 static void check_leave(struct watcher *w, uint64_t now_ms)
@@ -141,6 +173,8 @@ static void check_leave(struct watcher *w, uint64_t now_ms)
 
 	if (!w->leave_done || (left > 0 && now_ms < w->leave_due_ms))
 		return;
+	ONEBEAT_CRASH_POINT("agent.leave.done");
+	mark_leaving(w, 0);
 	w->leave_done(w->leave_ctx, w->n_leaving_at_first - left, left);
 	w->leave_done = NULL;
 	w->running = false;
@@ -255,6 +289,7 @@ int watcher_run(struct watcher *w)
 			break;
 		looks_say_sleeping(w, true, now_ms);
 		wait_ms = clock_wait_ms(now_ms, earliest(w, now_ms));
+		ONEBEAT_CRASH_POINT("agent.sleep.looked");
 		r = loop_turn(&w->loop, wait_ms);
 		looks_say_sleeping(w, false, now_ms);
 		if (r < 0) {
@@ -347,7 +382,10 @@ static int prepare(struct watcher *w)
 			    "error=\"this kernel, or the sandbox, gives no pidfd (Linux 5.3)\" "
 			    "next=\"deaths are looked for in /proc and seen later\"");
 	r = adopt_all(w);
-	return r < 0 ? r : watch_all(w);
+	if (r < 0)
+		return r;
+	go_on_leaving(w);
+	return watch_all(w);
 }
 
 int watcher_new(struct watcher **out, const struct watcher_options *options)

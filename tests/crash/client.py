@@ -6,11 +6,14 @@ put together from two, or that nobody wrote, equals none of those in written.
 """
 
 import collections
+import contextlib
 import hashlib
 import json
+import os
+import signal
 import urllib.parse
 
-from host import Puppet, PuppetError, until
+from host import Puppet, PuppetError, alive
 
 BEAT_MS = 500  # the fastest that the agent takes: the dead must be silent within every story
 
@@ -67,13 +70,17 @@ class Client:
         self.wants = {}
         self.written = []
         self.versions = {}
+        self.heir = None  # a child that goes on holding the lease
 
     @property
     def pid(self):
         return self.puppet.pid
 
-    def lives(self):
+    def listens(self):
         return self.puppet.process.poll() is None
+
+    def lives(self):
+        return self.listens() or (self.heir is not None and alive(self.heir))
 
     def do(self, command):
         """The answer; None when it died of it. An answer that the library has for an agent's absence is one too."""
@@ -85,6 +92,13 @@ class Client:
             if self.puppet.process.wait(5) is None:
                 raise
             return None
+
+    def join(self, other):
+        """Becomes a further holder of what the other one has registered, word for word."""
+        spec = other.wants["a"]
+        self.wants["joined"] = spec
+        self.written.append(spec)
+        return self.do(f"register joined {spec.words()}")
 
     def _say(self, verb, name, port, large, policy):
         self.versions[name] = self.versions.get(name, 0) + 1
@@ -113,12 +127,11 @@ class Client:
     def attend(self):
         return self.do("attend") == ""
 
-    def attach(self):
-        """Attends until the agent is there, or the process is not. The library pauses between its attempts."""
-        until(lambda: self.attend() or not self.lives(), "attached")
-
     def kill(self):
         """Returns when nothing of it is left."""
         self.puppet.kill()
         self.puppet.wait()
+        if self.heir:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.heir, signal.SIGKILL)
         self.wants.clear()

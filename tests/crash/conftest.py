@@ -13,17 +13,21 @@ import kill
 import table
 
 TABLE = pathlib.Path(os.environ.get("ONEBEAT_CRASH_TABLE", pathlib.Path(__file__).parent / "table"))
-WORKERS = 3 * len(os.sched_getaffinity(0))
+WORKERS = 5 * len(os.sched_getaffinity(0))
 
 
 ROWS = table.read(TABLE)
+
+
+def name_of(row):
+    return f"{row.point}-{row.story}-{row.nth}"
 
 
 def pytest_generate_tests(metafunc):
     if "story" in metafunc.fixturenames:
         metafunc.parametrize("story", sorted({row.story for row in ROWS}))
     if "row" in metafunc.fixturenames:
-        metafunc.parametrize("row", ROWS, ids=[f"{row.point}-{row.story}-{row.nth}" for row in ROWS])
+        metafunc.parametrize("row", ROWS, ids=[name_of(row) for row in ROWS])
 
 
 @pytest.fixture(scope="session")
@@ -37,8 +41,8 @@ def runs(request):
         futures = {s: pool.submit(kill.undisturbed, s, top / s) for s in sorted(stories)}
         concurrent.futures.wait(futures.values())
         at_rest = {s: f.exception() or f.result() for s, f in futures.items()}
-        for row in rows:
-            futures[row] = pool.submit(kill.carry_out, row, top / str(row.number), at_rest[row.story])
+        for i, row in enumerate(rows):  # short names: a socket's path is short
+            futures[row] = pool.submit(kill.carry_out, row, top / str(i), at_rest[row.story])
         yield futures
         for future in futures.values():
             future.cancel()

@@ -39,7 +39,7 @@ def undisturbed(name, folder):
         story.after(world)
         world.settle()
         world.check_truth()
-        world.check_living(again=False)
+        world.check_living(story=story)
         at_rest = world.slots()
         world.end()
         return at_rest
@@ -57,13 +57,13 @@ def carry_out(row, folder, at_rest):
         story.step(world)
         world.await_kill(row.point)
         killed = time.monotonic()
-        world.recover()
+        story.recover(world)
         story.after(world)
         world.settle()
         settled = time.monotonic() - killed
         world.check_truth()
-        world.check_living("again" in row.words)
-        world.check_slots(at_rest)
+        world.check_living(again=row.again, story=story)
+        world.check_slots(story, at_rest)
         world.end()
         return settled
     return run(folder, role_of(row.point), act)

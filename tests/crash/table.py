@@ -1,33 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The table of what is killed where: one line a test
+"""The table of what is killed where
 
-    POINT  STORY  [NTH] [WORD...]      # comment
+    POINT  STORY[:NTH][+again]...      # comment
 
-The story (stories.py) is told, and the process that passes the point for the NTH time (1) since the story's
-step began is killed there. Words are what design allows to follow at this very point, and nowhere else.
+Each story (stories.py) that a point is followed by is told once, and the process that passes the point for the
+NTH time (1) since the story's step began is killed there. "+again": it may be killed while a POST is unanswered
+there, and the same one be sent a second time. A point may have several lines.
 """
 
 import collections
+import re
 
-WORDS = {
-    "again",  # killed while a POST was unanswered: the same one may be sent a second time
-}
-
-Row = collections.namedtuple("Row", "number point story nth words")
+Row = collections.namedtuple("Row", "number point story nth again")
+WORD = re.compile(r"(\w+)(?::([1-9]\d*))?(\+again)?")
 
 
 def read(file):
     rows = []
     for number, line in enumerate(file.read_text().splitlines(), 1):
-        words = line.split("#", 1)[0].split()
-        if not words:
-            continue
-        if len(words) < 2:
-            raise ValueError(f"{file}:{number}: POINT STORY [NTH] [WORD...]")
-        point, story, *rest = words
-        nth = int(rest.pop(0)) if rest and rest[0].isdigit() else 1
-        unknown = set(rest) - WORDS
-        if unknown:
-            raise ValueError(f"{file}:{number}: no such word: {' '.join(sorted(unknown))}")
-        rows.append(Row(number, point, story, nth, frozenset(rest)))
+        point, *words = line.split("#", 1)[0].split() or [None]
+        if point and not words:
+            raise ValueError(f"{file}:{number}: '{point}' has no story")
+        for word in words:
+            match = WORD.fullmatch(word)
+            if not match:
+                raise ValueError(f"{file}:{number}: '{word}' is not STORY[:NTH][+again]")
+            rows.append(Row(number, point, match.group(1), int(match.group(2) or 1), match.group(3) is not None))
     return rows

@@ -7,10 +7,10 @@ import kill
 
 
 def result_of(future):
-    try:
-        return future.result()
-    except kill.Failed as failed:
-        return pytest.fail(str(failed), pytrace=False)
+    failure = future.exception()
+    if isinstance(failure, kill.Failed):
+        pytest.fail(str(failure), pytrace=False)
+    return future.result()
 
 
 def test_undisturbed(story, runs):

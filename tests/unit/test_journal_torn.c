@@ -362,7 +362,8 @@ static uint32_t version_after(const char *point, bool is_drop)
 /* While a cell changes it is none: not by the odds of a checksum, but for certain. */
 Test(journal_torn, cell_that_is_being_written_has_no_check)
 {
-	static const char *const points[] = { "agent.journal.invalidated", "agent.journal.filled" };
+	static const char *const points[] = { "agent.journal.put.invalidated",
+					      "agent.journal.put.filled" };
 	uint32_t *record = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
 				0);
 	uint32_t data[MAX / 4];
@@ -387,15 +388,15 @@ Test(journal_torn, cell_that_is_being_written_has_no_check)
 
 Test(journal_torn, every_step_of_a_put_leaves_the_old_or_the_new)
 {
-	cr_assert_eq(version_after("agent.journal.invalidated", false), 2);
-	cr_assert_eq(version_after("agent.journal.filled", false), 2);
-	cr_assert_eq(version_after("agent.journal.committed", false), 3);
+	cr_assert_eq(version_after("agent.journal.put.invalidated.slot", false), 2);
+	cr_assert_eq(version_after("agent.journal.put.filled.slot", false), 2);
+	cr_assert_eq(version_after("agent.journal.put.committed.slot", false), 3);
 }
 
 Test(journal_torn, every_step_of_a_drop_leaves_the_newest_or_nothing)
 {
-	cr_assert_eq(version_after("agent.journal.older_dropped", true), 2);
-	cr_assert_eq(version_after("agent.journal.dropped", true), 0);
+	cr_assert_eq(version_after("agent.journal.drop.older.slot", true), 2);
+	cr_assert_eq(version_after("agent.journal.drop.both.slot", true), 0);
 }
 
 #endif
