@@ -190,7 +190,7 @@ static void refuse_grant(struct lease *lease, uint32_t cookie)
 
 static bool welcome(struct lease *lease, const struct onebeat_hello *hello)
 {
-	const struct memory *memory = &lease->domain->memory;
+	struct memory *memory = &lease->domain->memory;
 	const int fds[2] = { memory->data_fd, memory->status_ro_fd };
 	struct onebeat_welcome m = {
 		.msg = { .magic = ONEBEAT_LEASE_MAGIC,
@@ -202,6 +202,7 @@ static bool welcome(struct lease *lease, const struct onebeat_hello *hello)
 	};
 	struct slot *first = NULL, *ahead;
 
+	memory_restore_header(memory);
 	grant_inherit(lease);
 	if (hello->length > 0) {
 		first = publish(lease, class_for(hello->length), hello->cookie, hello->descriptor,

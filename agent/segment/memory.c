@@ -119,6 +119,11 @@ static void write_header(struct memory *m)
 	atomic_store_explicit(&m->status->ready, 1, memory_order_release);
 }
 
+void memory_restore_header(struct memory *m)
+{
+	write_header(m);
+}
+
 static int check_header(const struct memory *m)
 {
 	const struct onebeat_status_header *h = m->status;

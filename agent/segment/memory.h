@@ -44,6 +44,8 @@ int memory_create(struct memory *m, uint32_t n_slots);
 int memory_adopt(struct memory *m, int data_fd, int status_fd, uint32_t n_slots,
 		 const uint8_t uuid[16]);
 void memory_deinit(struct memory *m);
+/* Writes the header again: a process of our own uid may have scribbled over it, and newcomers judge the segment by it. */
+void memory_restore_header(struct memory *m);
 
 /* How many of a domain's slots are small: an eighth, rounded up, is large. */
 static inline uint32_t memory_n_small(uint32_t n_slots)

@@ -97,6 +97,10 @@ def test_others_notice_nothing(siege, name, options, request):
           "the neighbour's update after the attack")
     neighbour.do("deregister a")
     neighbour.stop()
+    newcomer = siege.puppet_of(options.get("uid", MALLORY))
+    newcomer.register("a", service="newcomer", ip="10.2.2.2", port=port)
+    newcomer.do("wait a UP 10000")
+    newcomer.stop()
 
     until(lambda: n_descriptors(agent) <= fds + 8, "descriptors are given back", seconds=30)
     until(lambda: is_idle(agent), "the agent is idle again", seconds=60)
