@@ -43,7 +43,8 @@ struct slot {
 	uint32_t cookie;  /* of the HELLO or ASK that it answers; 0: of none */
 	uint32_t tick;    /* progress counter when it last moved */
 	uint64_t ticked_ms;
-	uint64_t order; /* acceptance stamp */
+	uint64_t stalled_ms; /* when it was first seen stalled */
+	uint64_t order;      /* acceptance stamp */
 	struct domain *domain;
 	struct lease *lease;
 	struct slot *lease_next;

@@ -13,6 +13,9 @@
  * instance's watched holds are stalled it is disabled, after as long again taken out; one tick brings it back.
  * The clock is ours: only "changed since I looked" is read from shared memory.
  *
+ * Nothing falls two steps in one look: when looks come late, because the machine is busy, an instance is seen
+ * disabled for a while before it is taken out all the same.
+ *
  * One round looks at all gated instances and reads each network namespace's table once. Watcher thread only.
  */
 #include <string.h>
@@ -75,7 +78,8 @@ static enum gate judge_silence(struct watcher *w, struct instance *inst, uint64_
 	silent_ms = now_ms - inst->silent_since_ms;
 	if (silent_ms < w->options.listen_grace_ms)
 		return GATE_OPEN;
-	if (silent_ms < (uint64_t)w->options.listen_grace_ms * SILENT_OUT)
+	if (inst->listening == GATE_OPEN ||
+	    silent_ms < (uint64_t)w->options.listen_grace_ms * SILENT_OUT)
 		return GATE_DISABLED;
 	inst->was_listening = false;
 	inst->watched_since_ms = now_ms;
@@ -101,6 +105,7 @@ static enum gate judge_listening(struct watcher *w, struct instance *inst, uint6
 static enum gate judge_tick(struct slot *slot, uint64_t now_ms)
 {
 	uint32_t limit_ms = slot->descriptor->progress_timeout_ms;
+	bool was_stalled;
 	uint32_t tick;
 
 	if (limit_ms == 0 || slot->state != SLOT_LIVE)
@@ -111,10 +116,13 @@ static enum gate judge_tick(struct slot *slot, uint64_t now_ms)
 		slot->tick = tick;
 		slot->ticked_ms = now_ms;
 	}
+	was_stalled = slot->stalled;
 	slot->stalled = now_ms - slot->ticked_ms > limit_ms;
 	if (!slot->stalled)
 		return GATE_OPEN;
-	return now_ms - slot->ticked_ms > 2 * (uint64_t)limit_ms ? GATE_CLOSED : GATE_DISABLED;
+	if (!was_stalled)
+		slot->stalled_ms = now_ms;
+	return now_ms - slot->stalled_ms > limit_ms ? GATE_CLOSED : GATE_DISABLED;
 }
 
 static enum gate judge_progress(struct instance *inst, uint64_t now_ms)

@@ -304,8 +304,13 @@ static void restore_gate(struct watcher *w, struct instance *inst, enum gate was
 	inst->was_listening = was != GATE_CLOSED;
 	if (was == GATE_DISABLED)
 		inst->silent_since_ms = now_ms - w->options.listen_grace_ms;
-	for (struct slot *h = inst->holds; h; h = h->hold_next)
-		h->ticked_ms = now_ms - (uint64_t)was * (h->descriptor->progress_timeout_ms + 1);
+	for (struct slot *h = inst->holds; h; h = h->hold_next) {
+		uint32_t limit_ms = h->descriptor->progress_timeout_ms;
+
+		h->ticked_ms = now_ms - (was == GATE_OPEN ? 0 : limit_ms + 1);
+		h->stalled = was != GATE_OPEN && limit_ms > 0;
+		h->stalled_ms = now_ms - (was == GATE_CLOSED ? limit_ms + 1 : 0);
+	}
 }
 
 /*

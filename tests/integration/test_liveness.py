@@ -90,6 +90,24 @@ def test_stopped_process_that_promised_progress_is_disabled_then_taken_out_then_
     until(lambda: len(host.registry.deregisters()) == 2, "and gone with its process")
 
 
+def test_agent_that_looks_late_takes_one_step_at_a_time(host):
+    """Stopped, or starved of time, for longer than it takes to fall twice: what it finds is disabled first."""
+    puppet = register(host.puppet(), progress_ms=1000)
+    agent = host.agent.agent_pid()
+    since = boottime_ms()
+    os.kill(agent, signal.SIGSTOP)
+    until(lambda: boottime_ms() > since + 2500, "two time-outs and a half are over")
+    os.kill(agent, signal.SIGCONT)
+    (delete,) = until(host.registry.deregisters, "taken out", seconds=10)
+    (disable,) = host.registry.registers()[1:]
+    assert shown(disable) == "false" and delete.boottime_ms - disable.boottime_ms > 900
+    host.agent.kill_agent()
+    until(lambda: host.instance("orders")["state"] == "WAITING", "and stays out over a restart")
+    puppet.do("tick a")
+    until(lambda: host.instance("orders")["state"] == "UP", "back with the first tick", seconds=10)
+    assert len(host.registry.registers()) == 3 and len(host.registry.deregisters()) == 1
+
+
 def test_one_holder_that_goes_on_is_progress_enough(host):
     goes, stops = register(host.puppet(), progress_ms=1000), register(host.puppet(), progress_ms=1000)
     with stopped(stops):
