@@ -12,7 +12,7 @@ from figures import Figure
 from host import Host, boottime_ms, until
 
 PER_PROCESS = 50
-EXPECTED = ("killed agent to adopted and ready, most instances", "agent memory per instance, anonymous",
+EXPECTED = ("killed agent to adopted and ready, most instances", "agent memory per instance, beyond the segment",
             "agent memory per instance, segment and journal", "agent memory per lease",
             "idle watcher, share of a core", "agent with its beats, share of a core")
 
