@@ -179,6 +179,18 @@ static void change(struct client *c, enum onebeat_control_verb verb)
 	(void)calls_do(watcher_calls(s->options.watcher), stop_watcher, NULL);
 }
 
+static bool is_leaving(const struct server *s)
+{
+	const struct client *c;
+
+	TAILQ_FOREACH(c, &s->clients.list, link)
+	{
+		if (c->leaves)
+			return true;
+	}
+	return false;
+}
+
 /* We shall not be there when it is done: the keeper answers, on the tool's connection. */
 static void upgrade(struct client *c)
 {
@@ -187,6 +199,10 @@ static void upgrade(struct client *c)
 
 	if (!may_change(c)) {
 		client_say(c, say_error, "only root and the agent's own user may upgrade it");
+		return;
+	}
+	if (is_leaving(server_of(c))) {
+		client_say(c, say_error, "the agent is leaving: there is nothing to upgrade");
 		return;
 	}
 	log_info("control", "verb=upgrade");

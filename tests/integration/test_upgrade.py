@@ -281,6 +281,19 @@ def test_two_at_once_and_a_stop_meanwhile(installed):
     assert installed.agent.wait() == 0
 
 
+def test_who_leaves_is_not_upgraded(installed):
+    """Another agent would know nothing of the one who waits for the end of all registrations."""
+    puppet = registered(installed)
+    installed.registry.kill(signal.SIGSTOP)
+    leaves = subprocess.Popen([BIN / "onebeatctl", "--runtime-dir", installed.agent.runtime_dir, "leave"],
+                              stdout=subprocess.DEVNULL)
+    until(lambda: "verb=leave" in installed.agent.tail(), "it has begun")
+    assert "is leaving" in refused(installed)
+    installed.registry.kill(signal.SIGCONT)
+    assert leaves.wait(20) == 0 and installed.agent.wait() == 0
+    assert installed.registry.hosts("orders") == [] and puppet.status("i0")["state"] != "UP"
+
+
 class BeatLog:
     """The registry's log of beats, read as it grows."""
 
