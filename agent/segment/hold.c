@@ -332,9 +332,20 @@ static void supersede(struct watcher *w, struct instance *inst, const struct slo
 	}
 }
 
+/* Has it none but its lost lease to hang on? */
+static bool may_give_way(const struct slot *h)
+{
+	return h->lingers || (h->lease && h->lease->state >= LEASE_WATCHED);
+}
+
+/* Nothing to do for most: an instance may have thousands of holders, and each would be held against each. */
 void hold_supersede_all(struct watcher *w, struct instance *inst)
 {
-	for (struct slot *h = inst->holds; h; h = h->hold_next) {
+	bool any = false;
+
+	for (const struct slot *h = inst->holds; h && !any; h = h->hold_next)
+		any = may_give_way(h);
+	for (struct slot *h = inst->holds; h && any; h = h->hold_next) {
 		if (h->lease && h->lease->state == LEASE_OPEN)
 			supersede(w, inst, h);
 	}
