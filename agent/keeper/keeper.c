@@ -44,6 +44,8 @@
 #include "keeper/upgrade.h"
 #include "keeper/watchdog.h"
 
+#define GOODBYE_MS 2000u
+
 struct keeper {
 	const struct keeper_options *options;
 	struct state_head state; /* what we have taken over, when we were executed by a keeper */
@@ -455,6 +457,7 @@ int keeper_run(const struct keeper_options *options)
 		raise_limit();
 		status = run(&k);
 		fdstore_save(&k.child.held);
+		(void)notify_barrier(GOODBYE_MS); /* who is gone when it is read has said nothing */
 		log_info("keeper.end", "status=%d", status);
 	}
 	activation_deinit(&k.activation);
