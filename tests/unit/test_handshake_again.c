@@ -164,6 +164,35 @@ static void assert_stays_withdrawn(bool in_hello)
 	cr_assert_eq(n_answers(), 0);
 }
 
+/*
+ * The process has come back with another lease, and the agent died between accepting its new slot and letting the
+ * old one go: its successor finds both in the journal.
+ */
+Test(handshake_again, what_a_lost_lease_held_gives_way_after_a_death_in_between)
+{
+	static struct journal_slot old;
+	uint32_t index;
+
+	ask_first(true);
+	index = holding()->index;
+	cr_assert(journal_get_slot(h.watcher->journal, 0, index, &old));
+	close(client);
+	house_turn(&h);
+	client = house_connect(&h);
+	say_hello(true);
+	house_turn(&h);
+	cr_assert_neq(holding()->index, index);
+	/* As it was before the new one superseded it. */
+	cr_assert_eq(journal_put_slot(h.watcher->journal, 0, index, &old), 0);
+	house_crash(&h);
+	house_start(&h);
+	house_turn(&h);
+	cr_assert_neq(holding()->index, index);
+	writes_again(ONEBEAT_OP_WITHDRAW, 0);
+	house_turn(&h);
+	cr_assert_eq(h.watcher->instances.n_used, 0);
+}
+
 Test(handshake_again, hello_is_answered_alike)
 {
 	assert_answered_alike(true);
