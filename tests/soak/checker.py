@@ -65,6 +65,10 @@ class Checker:
         """The last process that may speak for it is being ended."""
         self.owners[number].ended(now_ms)
 
+    def may_come(self, key):
+        """From here on a beat may ask whether a registration arrived whose answer was lost with an agent."""
+        self.instance(key).left_ms = None
+
     def may_leave(self, key):
         self.instance(key).may_leave = True
 

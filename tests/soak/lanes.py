@@ -116,6 +116,7 @@ class Lane:
         return "open"
 
     def register(self, k):
+        self.soak.checker.may_come(self.key(k))
         self.process.act(f"register {k}")
         self.keys[k] = self.owner
         self.n_registers += 1
@@ -208,6 +209,8 @@ class Lane:
         self.process = Process(self.soak.folder, self.soak.runtime_dir, self.owner, self.number)
         for command in ["open"] + [f"register {k}" for k in ks]:
             self.process.send(command)
+        for k in ks:
+            self.soak.checker.may_come(self.key(k))
         self.leave(ks)
         self.all_end()
         self.process.kill()

@@ -133,6 +133,14 @@ def test_a_beat_long_after_the_end_is_refused(checker):
     assert refused(checker, "beaten")
 
 
+def test_a_beat_may_ask_for_a_registration_that_is_on_its_way(checker):
+    checker.may_leave(KEY)
+    checker.line(line("DELETE", about(KEY), 3000))
+    checker.may_come(KEY)
+    checker.line(line("PUT", about(KEY), 3001 + AFTERGLOW_MS, code=20404))
+    assert not checker.faults
+
+
 def test_a_registration_that_the_registry_lost_is_noticed(checker):
     checker.line(line("PUT", about(KEY), 3000, code=20404))
     assert refused(checker, "lost")
