@@ -38,9 +38,12 @@ class Raw(host_module.Puppet):
     def large(self):
         """A slot of the large class, which nobody is granted ahead."""
         self.do("ask 1")
-        message = self.heard(20)
-        assert message["type"] == GRANT, message
-        return int(message["grant"].split(".")[0])
+        while True:  # a small one may come unasked before it
+            message = self.heard(20)
+            assert message["type"] == GRANT, message
+            slot, _, size_class, _, _ = message["grant"].split(".")
+            if int(size_class) != SMALL:
+                return int(slot)
 
 
 def slot_of(grant):
