@@ -379,10 +379,31 @@ Test(identity, birth_is_the_process)
 	reap(&q);
 }
 
+/* In place of the abstract name, which is of one network namespace alone. */
+static void listen_in_a_folder(char dir[])
+{
+	socklen_t n = sizeof(address);
+
+	cr_assert_not_null(mkdtemp(dir));
+	close(listener);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/s", dir);
+	listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	cr_assert_eq(bind(listener, (const struct sockaddr *)&address, n), 0);
+	cr_assert_eq(listen(listener, 8), 0);
+}
+
+static void leave_folder(const char *dir)
+{
+	unlink(address.sun_path);
+	rmdir(dir);
+}
+
 /* A child in a network namespace of its own connects. */
 Test(identity, knows_the_network_namespace_from_the_socket)
 {
+	char dir[] = "/tmp/onebeat-identity-XXXXXX";
 	struct peer p = { .pidfd = -1 };
+	int status;
 
 	identity_probe(false);
 	start_peer(&p);
@@ -392,6 +413,7 @@ Test(identity, knows_the_network_namespace_from_the_socket)
 	cr_assert_eq(p.id.netns, IDENTITY_NETNS_OURS);
 	reap(&p);
 	p = (struct peer){ .pidfd = -1 };
+	listen_in_a_folder(dir);
 	p.pid = fork();
 	if (p.pid == 0) {
 		if (unshare(CLONE_NEWNET) < 0)
@@ -400,10 +422,14 @@ Test(identity, knows_the_network_namespace_from_the_socket)
 		pause();
 	}
 	while (accept_would_wait()) {
-		if (waitpid(p.pid, NULL, WNOHANG) == p.pid)
-			cr_skip_test("no network namespace to be had");
+		if (waitpid(p.pid, &status, WNOHANG) != p.pid)
+			continue;
+		leave_folder(dir);
+		cr_assert_eq(status, 1 << 8, "it could not connect");
+		cr_skip_test("no network namespace to be had");
 	}
 	(void)accept_peer(&p);
+	leave_folder(dir);
 	cr_assert_eq(p.id.netns, IDENTITY_NETNS_OTHER);
 	cr_assert(identity_shown(&p.id));
 	p.id.start_ticks++;
