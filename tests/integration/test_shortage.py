@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Resources that are really used up: space in the runtime folder, descriptors of the agent."""
+"""Resources that are really used up: space in the runtime folder, descriptors of the agent, memory of its group."""
 
 import contextlib
 import os
+import pathlib
+import re
 import subprocess
 
 import pytest
@@ -72,3 +74,72 @@ def test_agent_out_of_descriptors_serves_whom_it_has(empty_host, tmp_path):
         puppet.kill()
     until(lambda: ports() and not ports() & served, "the others have come in", seconds=30)
     assert agent.status()["dom2BeatSize"] > 0
+
+MIB = 1 << 20
+
+
+class MemoryGroup:
+    """A memory cgroup, of either version of the hierarchy. OSError where there is none to be had."""
+
+    def __init__(self, name, limit):
+        old = pathlib.Path("/sys/fs/cgroup/memory")
+        self.is_old = old.is_dir()
+        self.folder = (old if self.is_old else old.parent) / name
+        self.folder.mkdir()
+        try:
+            self.limit(limit)
+        except OSError:
+            self.folder.rmdir()
+            raise
+
+    def limit(self, n_bytes):
+        (self.folder / ("memory.limit_in_bytes" if self.is_old else "memory.max")).write_text(str(n_bytes))
+
+    def n_killed(self):
+        """How many processes the kernel has killed to make room."""
+        told = (self.folder / ("memory.oom_control" if self.is_old else "memory.events")).read_text()
+        return int(re.search(r"^oom_kill (\d+)$", told, re.MULTILINE).group(1))
+
+    def remove(self):
+        with contextlib.suppress(OSError):
+            self.folder.rmdir()
+        return not self.folder.exists()
+
+
+@pytest.fixture(name="tight")
+def tight_group(tmp_path):
+    try:
+        group = MemoryGroup(f"onebeat-{os.getpid()}-{tmp_path.name[-20:]}", 24 * MIB)
+    except OSError as error:
+        pytest.skip(f"no memory cgroup can be made here: {error}")
+    yield group
+    until(group.remove, "the group goes")
+
+
+def test_full_memory_group_costs_nobody_who_lives(tight, empty_host, tmp_path):
+    """Keeper and agent get no more memory, and the kernel kills the agent for it. With room again the next one adopts:
+    who lives was never deregistered, who died meanwhile is, and newcomers are served."""
+    inside = tmp_path / "onebeatd-inside"
+    inside.write_text(f'#!/bin/sh\necho $$ >{tight.folder}/cgroup.procs\nexec {BIN}/onebeatd "$@"\n')
+    inside.chmod(0o755)
+    registry = empty_host.start_registry()
+    agent = empty_host.start_agent(program=inside)
+    steady = empty_host.puppet()
+    steady.register("a", service="steady", ip="10.0.0.1", port=8080)
+    steady.do("wait a UP 10000")
+    crowd = empty_host.puppet(opened=False)
+    crowd.do("open instances=2000")
+    n = 0
+    while not tight.n_killed() and n < 2000:
+        n += 1
+        with contextlib.suppress(PuppetError):
+            crowd.register(f"i{n}", service="crowd", ip="10.0.0.2", port=n, md__k="v" * 900)
+    assert tight.n_killed(), "the limit was never reached: the test is about nothing"
+    crowd.kill()
+    tight.limit(512 * MIB)
+    until(agent.agent_pid, "an agent answers", seconds=60)
+    until(lambda: not registry.hosts("crowd"), "the crowd is gone", seconds=60)
+    newcomer = empty_host.puppet()
+    newcomer.register("a", service="newcomer", ip="10.0.0.1", port=8081)
+    newcomer.do("wait a UP 20000")
+    assert not registry.deregisters("steady") and len(registry.registers("steady")) == 1
