@@ -315,6 +315,9 @@ int onebeat_fd(struct onebeat *ob);
 /*
  * Gives one reference back; the last one withdraws the instance. What other holders hold stays. inst is
  * not to be used afterwards. A memory write. Errors: HANDLE, FORKED.
+ * What can be lost: when agent and keeper are both killed before either has read the withdrawal
+ * (microseconds while the agent runs, longer while it is being restarted), the instance is taken for a
+ * living one again and goes when its process ends.
  */
 int onebeat_deregister(struct onebeat_instance *inst);
 
