@@ -62,12 +62,12 @@ def death(folder, host, wire, mib):
     victim = Program([STOPWATCH, "stay", mib], folder / "stopwatch.log", env, first_line=False)
     try:
         victim.read_line(60, "it is registered")
-        port = f"port={1000 + victim.pid % 60000}&"
+        service = f"stopwatch-{victim.pid}&"
         since = len(wire.requests)
         killed = time.monotonic_ns()
         os.kill(victim.pid, signal.SIGKILL)
-        at = wire.wait("DELETE", port)
-        assert not [r for r in wire.requests[:since] if r[0] == "DELETE" and port in r[1]]
+        at = wire.wait("DELETE", service)
+        assert not [r for r in wire.requests[:since] if r[0] == "DELETE" and service in r[1]]
     finally:
         victim.stop()
     del wire.requests[:]

@@ -34,6 +34,7 @@
 #define ROUNDS 20u
 
 static struct onebeat *ob;
+static char service[32];
 static struct onebeat_instance *instances[N_INSTANCES];
 static struct onebeat_spec specs[N_INSTANCES];
 static const struct onebeat_metadata metadata[] = { { "version", "1.4.2" },
@@ -59,10 +60,12 @@ static uint64_t now_ns(void)
 
 static void register_n(uint32_t n)
 {
+	/* Of this process alone: ports of others that have just ended may be the same. */
+	snprintf(service, sizeof(service), "stopwatch-%d", (int)getpid());
 	must(onebeat_open(&ob, NULL), "open");
 	for (uint32_t i = 0; i < n; i++) {
 		specs[i] = onebeat_spec_init();
-		specs[i].service = "stopwatch";
+		specs[i].service = service;
 		specs[i].ip = "10.0.0.1";
 		specs[i].port = 1000 + i + (uint32_t)getpid() % 60000;
 		specs[i].metadata = metadata;
