@@ -196,6 +196,7 @@ void domain_release(struct slot *slot)
 	slot->why = NULL;
 	slot->lingers = false;
 	slot->refused = false;
+	slot->spoilt = false;
 	slot->state = SLOT_FREE;
 	d->n_used--;
 	put_back(d, slot);

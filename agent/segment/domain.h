@@ -37,6 +37,7 @@ struct slot {
 	bool lost;    /* SLOT_LEAVING: was SLOT_LOST before */
 	bool gave_ip; /* the client named the address itself */
 	bool retry;   /* unstable when last looked at */
+	bool spoilt;  /* what was looked at last was no valid block */
 	uint32_t index;
 	uint32_t generation;
 	uint32_t version; /* pub value of the last good descriptor */

@@ -482,7 +482,8 @@ void hold_look(struct watcher *w, struct slot *slot)
 
 	if (w->leaving || (slot->state != SLOT_GRANTED && slot->state != SLOT_LIVE))
 		return;
-	r = drain_read(&d->memory, slot->index, slot->generation, d->last[slot->index], &look_copy);
+	r = drain_read(&d->memory, slot->index, slot->generation,
+		       slot->spoilt ? 0 : d->last[slot->index], &look_copy);
 	if (r == DRAIN_SAME)
 		return;
 	if (r == DRAIN_UNSTABLE) {
@@ -491,6 +492,7 @@ void hold_look(struct watcher *w, struct slot *slot)
 		return;
 	}
 	d->last[slot->index] = look_copy.version;
+	slot->spoilt = r == DRAIN_INVALID;
 	if (r == DRAIN_INVALID)
 		hold_refuse(w, slot, look_copy.why);
 	else

@@ -21,7 +21,10 @@
 #define LOOKS_PER_TURN 64u /* of one domain; about half a millisecond's work */
 #define NOTED_PER_LOOK 64u
 
-/* A dirty bit. Whether there is news behind it costs one load to know. */
+/*
+ * A dirty bit. Whether there is news behind it costs one load to know. The number of a spoilt version proves
+ * nothing: it is a stranger's, and the slot's own writer may come to the same one.
+ */
 static void note(void *ctx, uint32_t index)
 {
 	struct domain *d = ctx;
@@ -31,7 +34,7 @@ static void note(void *ctx, uint32_t index)
 	if (index >= d->n_high || !d->slots[index].domain)
 		return;
 	version = atomic_load_explicit(memory_pub(&d->memory, index), memory_order_acquire);
-	if (version != d->last[index] && version != 0)
+	if (version != 0 && (version != d->last[index] || d->slots[index].spoilt))
 		backlog_add(&d->backlog, index);
 }
 

@@ -6,6 +6,7 @@ bounds are for a machine that is busy with other things besides; what they keep 
 """
 
 import ctypes
+import mmap
 import os
 import signal
 import socket
@@ -21,6 +22,7 @@ pytestmark = pytest.mark.skipif(needs_root() is not None, reason=str(needs_root(
 
 MEDIAN_US = 100_000
 WORST_US = 3_000_000
+PUB, TICKS = 0x3000, 0x44000  # where the words of versions begin in DATA, and those behind them
 LOG_BYTES = 60_000  # of one attack: a few sites, 20 lines each in 10 s
 GROWN_KIB = 48 * 1024
 
@@ -147,6 +149,33 @@ def test_a_punched_block_is_refused_and_the_last_good_one_stays(siege):
     puppet.do("wait a UP 10000")
     assert siege.registry.hosts("punched")[0]["weight"] == 5
     assert siege.registry.deregisters("punched") == []
+    os.close(data)
+    client.close()
+    puppet.stop()
+
+
+def test_version_that_a_stranger_has_spoilt_counts_when_its_writer_comes_to_it(siege):
+    """Somebody of the same user publishes rubbish as a slot's version 3. Its writer's versions 2 and 3, seen together,
+    end at the number that was refused, and are not taken for it."""
+    puppet = siege.puppet_of(0)
+    puppet.register("a", service="spoilt", ip="10.3.3.4", port=1, weight=3)
+    puppet.do("wait a UP 10000")
+    client, data = segment_of_root(siege)
+    with mmap.mmap(data, os.fstat(data).st_size) as memory:
+        own = [at for at in range(PUB, TICKS, 4) if memory[at:at + 4] == struct.pack("=I", 1)]
+        assert own, "the slot of the puppet"
+        for at in own:
+            memory[at:at + 4] = struct.pack("=I", 3)
+    until(lambda: puppet.status("a")["state"] == "REFUSED", "the rubbish is refused")
+    agent = siege.agent.agent_pid()
+    os.kill(agent, signal.SIGSTOP)
+    try:
+        puppet.do("update a service=spoilt ip=10.3.3.4 port=1 weight=4")
+        puppet.do("update a service=spoilt ip=10.3.3.4 port=1 weight=5")
+    finally:
+        os.kill(agent, signal.SIGCONT)
+    until(lambda: siege.registry.hosts("spoilt")[0]["weight"] == 5, "the newest version is in force")
+    until(lambda: puppet.status("a")["state"] == "UP", "its writer is told")
     os.close(data)
     client.close()
     puppet.stop()
