@@ -179,62 +179,6 @@ static bool same_key(const struct descriptor *a, const struct descriptor *b)
 	       strcmp(a->registry, b->registry) == 0;
 }
 
-static pid_t pid_of(const struct slot *slot)
-{
-	return slot->lease ? slot->lease->identity.pid : 0;
-}
-
-/* Is h from an earlier lease, lost since, of the process that now has slot? */
-static bool left_behind(const struct slot *h, const struct slot *slot)
-{
-	const struct lease *old = h->lease, *now = slot->lease;
-
-	return old && now && old != now &&
-	       (old->state == LEASE_WATCHED || old->state == LEASE_ENDED) &&
-	       identity_same(&old->identity, &now->identity);
-}
-
-static bool descends(const struct lease *child, const struct lease *ancestor)
-{
-	return child && ancestor && identity_descends(&child->identity, &ancestor->identity);
-}
-
-static uint64_t rules_of(const struct slot *slot)
-{
-	return slot->lease ? slot->lease->rules : 0;
-}
-
-/* May this slot join the instance beside those who hold it? False with why. */
-static bool may_join(const struct instance *inst, const struct slot *slot,
-		     const struct descriptor *d, char why[DECODE_WHY_MAX])
-{
-	for (const struct slot *h = inst->holds; h; h = h->hold_next) {
-		if (h == slot || h->lingers || left_behind(h, slot))
-			continue;
-		if (strcmp(h->descriptor->cluster, d->cluster) != 0) {
-			snprintf(
-				why, DECODE_WHY_MAX,
-				"cluster '%.24s' is not '%.24s', in which pid %d holds this ip:port",
-				d->cluster, h->descriptor->cluster, (int)pid_of(h));
-			return false;
-		}
-		if (h->descriptor->ephemeral != d->ephemeral) {
-			snprintf(why, DECODE_WHY_MAX,
-				 "ephemeral=%s: pid %d holds this instance with ephemeral=%s",
-				 d->ephemeral ? "true" : "false", (int)pid_of(h),
-				 h->descriptor->ephemeral ? "true" : "false");
-			return false;
-		}
-		if (h->domain->uid != slot->domain->uid && !descends(slot->lease, h->lease) &&
-		    !allow_joins(slot->domain->watcher->options.allow, rules_of(slot), d)) {
-			snprintf(why, DECODE_WHY_MAX, "uid %u may not join an instance of uid %u",
-				 slot->domain->uid, h->domain->uid);
-			return false;
-		}
-	}
-	return true;
-}
-
 static void attach(struct instance *inst, struct slot *slot)
 {
 	slot->instance = inst;
@@ -323,7 +267,7 @@ static void supersede(struct watcher *w, struct instance *inst, const struct slo
 
 	for (struct slot *h = inst->holds; h; h = next) {
 		next = h->hold_next;
-		if (h == slot || !(h->lingers || left_behind(h, slot)))
+		if (h == slot || !(h->lingers || join_left_behind(h, slot)))
 			continue;
 		h->lingers = false;
 		hold_forgive(w, h);
@@ -374,7 +318,7 @@ static struct instance *join(struct watcher *w, struct slot *slot, struct descri
 	}
 	if (!inst)
 		inst = instance_find(w, d);
-	if (inst && !may_join(inst, slot, d, why))
+	if (inst && !join_permits(inst, slot, d, why))
 		return NULL;
 	if (!inst)
 		inst = instance_new(w, d, UINT32_MAX, slot->domain->index);
@@ -405,7 +349,7 @@ static void take_descriptor(struct watcher *w, struct slot *slot, struct descrip
 static bool is_permitted(const struct watcher *w, const struct slot *slot,
 			 const struct descriptor *d, char why[DECODE_WHY_MAX])
 {
-	return allow_permits(w->options.allow, rules_of(slot), slot->domain->uid, d, why,
+	return allow_permits(w->options.allow, join_rules(slot), slot->domain->uid, d, why,
 			     DECODE_WHY_MAX);
 }
 

@@ -4,7 +4,8 @@
 
 /*
  * The watcher's state, shared by the files of this folder that make up its thread: accept.c, lease.c,
- * lease_process.c, handshake.c, grant.c, looks.c, hold.c, instance.c, gate.c, adopt.c and watcher.c. Nobody else includes this.
+ * lease_process.c, handshake.c, grant.c, looks.c, hold.c, join.c, instance.c, gate.c, adopt.c and watcher.c. Nobody else
+ * includes this.
  */
 
 #include <sys/queue.h>
@@ -239,6 +240,15 @@ void grant_unlink(struct slot *slot);
 void grant_link(struct lease *lease, struct slot *slot);
 /* Spare slots of this process's earlier leases become this lease's. */
 void grant_inherit(struct lease *lease);
+
+/* join.c: who may hold an instance beside others */
+/* Is h from an earlier lease, lost since, of the process that now has slot? */
+bool join_left_behind(const struct slot *h, const struct slot *slot);
+/* What the allow-list grants the slot's process; 0 without one. */
+uint64_t join_rules(const struct slot *slot);
+/* May this slot join the instance beside those who hold it? False with why. */
+bool join_permits(const struct instance *inst, const struct slot *slot, const struct descriptor *d,
+		  char why[DECODE_WHY_MAX]);
 
 /* hold.c: slots that say something */
 /* Looks at a slot's newest version. */
