@@ -138,6 +138,8 @@ int config_url_parse_context(const char *text, char out[CONFIG_CONTEXT_MAX + 1],
 		return 0;
 	if (n > CONFIG_CONTEXT_MAX)
 		return refuse(why, "has a path of more than 128 bytes");
+	if (text[n - 1] == '/')
+		return refuse(why, "is not a path like /nacos, or / for none");
 	for (size_t i = 0; i < n; i++) {
 		bool slash = text[i] == '/';
 
