@@ -33,6 +33,7 @@
 
 struct sender {
 	struct sender_options options;
+	struct nacos_api api;
 	struct sender_counts counts;
 	struct loop loop;
 	struct wheel wheel;
@@ -91,10 +92,9 @@ static void send_write(struct sender *s, struct beat *beat, enum machine_request
 	rcu_read_lock();
 	node = rcu_dereference(beat->node);
 	if (what == MACHINE_POST)
-		n = nacos_register_target(s->options.context, node->descriptor, s->target,
-					  sizeof(s->target));
+		n = nacos_register_target(&s->api, node->descriptor, s->target, sizeof(s->target));
 	else
-		n = nacos_deregister_target(s->options.context, node->descriptor, s->target,
+		n = nacos_deregister_target(&s->api, node->descriptor, s->target,
 					    sizeof(s->target));
 	rcu_read_unlock();
 	beat->n_inflight++;
@@ -121,8 +121,7 @@ static bool render_beat(struct sender *s, struct beat *beat)
 	rcu_read_lock();
 	node = rcu_dereference(beat->node);
 	if (!beat->request || (beat->request_version != node->version && beat->n_inflight == 0)) {
-		n = nacos_beat_line(s->options.context, node->descriptor, s->target,
-				    sizeof(s->target));
+		n = nacos_beat_line(&s->api, node->descriptor, s->target, sizeof(s->target));
 		beat->request_version = node->version;
 	}
 	rcu_read_unlock();
@@ -288,14 +287,14 @@ static enum machine_outcome outcome_of(const struct nacos_outcome *o)
 	return MACHINE_FAILED;
 }
 
-static enum machine_outcome judge(struct beat *beat, enum nacos_call call,
+static enum machine_outcome judge(const struct sender *s, struct beat *beat, enum nacos_call call,
 				  const struct http_result *result, struct nacos_outcome *o)
 {
 	if (result->end != HTTP_ANSWERED) {
 		keep_note(beat, 0, result->why);
 		return result->end == HTTP_LOST ? MACHINE_LOST : MACHINE_FAILED;
 	}
-	nacos_judge(call, result->status, result->body, result->n_body, o);
+	nacos_judge(s->api.version, call, result->status, result->body, result->n_body, o);
 	if (keep_note(beat, o->code, o->text) &&
 	    (o->verdict == NACOS_FAILED || o->verdict == NACOS_DENIED ||
 	     o->verdict == NACOS_NO_API))
@@ -311,7 +310,7 @@ static void on_write_done(void *ctx, void *tag, uint32_t serial, const struct ht
 	struct beat *beat = tag;
 	struct nacos_outcome o = { .interval_ms = 0 };
 	enum nacos_call call = beat->delete_attempted ? NACOS_DEREGISTER : NACOS_REGISTER;
-	enum machine_outcome outcome = judge(beat, call, result, &o);
+	enum machine_outcome outcome = judge(s, beat, call, result, &o);
 
 	ONEBEAT_CRASH_POINT(call == NACOS_REGISTER ? "agent.post.answered"
 						   : "agent.delete.answered");
@@ -334,7 +333,7 @@ static void on_beat_done(void *ctx, void *tag, uint32_t serial, const struct htt
 	struct nacos_outcome o = { .interval_ms = 0 };
 	uint64_t now_ms = clock_now_ms();
 	uint32_t code = atomic_load_explicit(&beat->code, memory_order_relaxed);
-	enum machine_outcome outcome = judge(beat, NACOS_BEAT, result, &o);
+	enum machine_outcome outcome = judge(s, beat, NACOS_BEAT, result, &o);
 
 	ONEBEAT_CRASH_POINT("agent.beat.answered");
 	beat->n_inflight--;
@@ -474,6 +473,7 @@ int sender_new(struct sender **out, const struct sender_options *options)
 	if (!s)
 		return -ENOMEM;
 	s->options = *options;
+	s->api.context = options->context;
 	s->loop = (struct loop)LOOP_NULL;
 	s->calls.event_fd = -1;
 	s->queue_watch = s->calls_watch = LOOP_NO_WATCH;

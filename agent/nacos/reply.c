@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Judging replies of API v1
+ * Judging replies of API v1 and v3
  *
  * The verdict comes from the HTTP status and the JSON "code", because nothing else can be relied
  * on: bodies are text, JSON or HTML by server version, by layer and by Accept, and a forwarded text
@@ -11,6 +11,13 @@
  * servers), or a proxy's greeting page would keep instances "alive"; a register or deregister
  * counts with any text ("ok" on real servers, other words on lenient ones), but not with a page, a
  * broken object or one whose code says that it failed.
+ *
+ * v3 wraps everything into a result, {"code":0,"message":"success","data":"ok"}, and puts some of its
+ * troubles into a 200: a beat that finds nothing is 21003 there. So with v3 a 200 without a code is
+ * nobody's reply, and a 404 with one comes from a server that has this API, while every other 404
+ * comes from one that is too old for it. The code of a later server's 400 or 404 is believed for a
+ * beat alone: taken for a failure, an instance that the server has lost would never be registered
+ * again.
  *
  * A 500 may be the instance's fault too (bad metadata everywhere, bad weight on 1.4). That cannot
  * be told from one reply: the sender asks another node, and shows the text kept here.
@@ -30,6 +37,19 @@
 
 #define CODE_BEATEN 10200
 #define CODE_UNKNOWN_INSTANCE 20404
+/* Of v3's results. */
+#define CODE_PARAMETER_MISSING 10000
+#define CODE_ACCESS_DENIED 10001
+#define CODE_INVALID 20002
+#define CODE_SERVICE_NAME 21000
+#define CODE_WEIGHT 21001
+#define CODE_METADATA 21002
+#define CODE_INSTANCE_NOT_FOUND 21003
+#define CODE_INSTANCE 21004
+#define CODE_SERVICE_NOT_FOUND 21008
+#define CODE_API_GONE 40000
+
+#define UNKNOWN_TEXT "the registry does not know this instance"
 
 #define PEERS_DISAGREE "receive invalid redirect request from peer"
 /* What Spring writes when it has nothing to say. */
@@ -82,12 +102,27 @@ static size_t nested_message_line(const struct json_object *object, char *buf, s
 	return member_line(&inner, "message", buf, size);
 }
 
+/* A result's message names the kind of trouble, its data what is wrong. */
+static size_t add_data(const struct json_object *object, char *buf, size_t n, size_t size)
+{
+	size_t n_data;
+
+	if (n == 0 || size - n < 4 || !json_object_find(object, "code"))
+		return n;
+	n_data = member_line(object, "data", buf + n + 2, size - n - 2);
+	if (n_data > 0)
+		memcpy(buf + n, ": ", 2);
+	else
+		buf[n] = '\0';
+	return n_data > 0 ? n + 2 + n_data : n;
+}
+
 static size_t object_line(const struct json_object *object, char *buf, size_t size)
 {
 	size_t n = nested_message_line(object, buf, size);
 
 	if (n == 0)
-		n = member_line(object, "message", buf, size);
+		n = add_data(object, buf, member_line(object, "message", buf, size), size);
 	if (n == 0 || strcmp(buf, NO_MESSAGE) == 0)
 		n = member_line(object, "error", buf, size);
 	return n;
@@ -153,10 +188,26 @@ static void judge_nonsense(const struct reply *r, struct nacos_outcome *out)
 		 sizeof(out->text) - n);
 }
 
-/* What a code in the body of a 200 means when it is neither success nor a beat's own. */
+/* What a code means when it is neither success nor a beat's own. */
 static enum nacos_verdict judge_code(long long code)
 {
-	return code == 401 || code == 403 ? NACOS_DENIED : NACOS_FAILED;
+	switch (code) {
+	case 401:
+	case 403:
+	case CODE_ACCESS_DENIED:
+		return NACOS_DENIED;
+	case CODE_PARAMETER_MISSING:
+	case CODE_INVALID:
+	case CODE_SERVICE_NAME:
+	case CODE_WEIGHT:
+	case CODE_METADATA:
+	case CODE_INSTANCE:
+		return NACOS_REFUSED;
+	case CODE_API_GONE:
+		return NACOS_NO_API;
+	default:
+		return NACOS_FAILED;
+	}
 }
 
 static void judge_bad_code(const struct reply *r, const struct json_value *value,
@@ -207,7 +258,7 @@ static void judge_beaten(const struct reply *r, struct nacos_outcome *out)
 		if (code == CODE_BEATEN)
 			return;
 		out->verdict = NACOS_UNKNOWN;
-		snprintf(out->text, sizeof(out->text), "the registry does not know this instance");
+		put_prefix(out, UNKNOWN_TEXT);
 		return;
 	}
 	out->interval_ms = 0;
@@ -239,6 +290,38 @@ static void judge_done(const struct reply *r, struct nacos_outcome *out)
 		judge_nonsense(r, out);
 }
 
+/* The code of a v3 result, any other than 0. False when it says what judge_code() would say of it. */
+static bool judge_not_found(long long code, enum nacos_call call, struct nacos_outcome *out)
+{
+	if (code != CODE_INSTANCE_NOT_FOUND && code != CODE_SERVICE_NOT_FOUND)
+		return false;
+	if (call == NACOS_DEREGISTER) {
+		out->verdict = NACOS_OK; /* it is not there any more */
+		return true;
+	}
+	if (call != NACOS_BEAT)
+		return false;
+	out->verdict = NACOS_UNKNOWN;
+	out->code = (int)code;
+	put_prefix(out, UNKNOWN_TEXT);
+	return true;
+}
+
+static void judge_result(const struct reply *r, enum nacos_call call, struct nacos_outcome *out)
+{
+	const struct json_value *value = r->is_object ? json_object_find(&r->object, "code") : NULL;
+	long long code;
+
+	if (!value) {
+		judge_nonsense(r, out);
+		return;
+	}
+	if (json_value_integer(value, &code) &&
+	    (code == 0 || code == 200 || judge_not_found(code, call, out)))
+		return;
+	judge_bad_code(r, value, out);
+}
+
 static enum nacos_verdict judge_status(const struct reply *r)
 {
 	switch (r->status) {
@@ -260,17 +343,43 @@ static enum nacos_verdict judge_status(const struct reply *r)
 	}
 }
 
-void nacos_judge(enum nacos_call call, int status, const char *body, size_t n_body,
-		 struct nacos_outcome *out)
+/* A v3 server's refusal that brings its code along. */
+static void judge_refusal_v3(const struct reply *r, enum nacos_call call, struct nacos_outcome *out)
+{
+	const struct json_value *value = r->is_object ? json_object_find(&r->object, "code") : NULL;
+	long long code;
+
+	if (!value || !json_value_integer(value, &code) || (r->status != 400 && r->status != 404))
+		return;
+	if (call == NACOS_BEAT && judge_not_found(code, call, out))
+		return;
+	if (r->status == 404)
+		out->verdict = judge_code(code);
+}
+
+static bool is_head_refused(const struct reply *r)
+{
+	return r->status == 414 || r->status == 431 ||
+	       (r->status == 400 && first_char(r->body, r->n_body) == '<');
+}
+
+void nacos_judge(enum nacos_version version, enum nacos_call call, int status, const char *body,
+		 size_t n_body, struct nacos_outcome *out)
 {
 	struct reply r = { .status = status, .body = n_body > 0 ? body : "", .n_body = n_body };
 
 	r.is_object = json_object_read(&r.object, r.body, n_body);
 	*out = (struct nacos_outcome){ .verdict = judge_status(&r), .code = status };
-	if (out->verdict != NACOS_OK)
+	out->head_refused = is_head_refused(&r);
+	if (out->verdict != NACOS_OK) {
 		judge_failed(&r, out);
-	else if (call == NACOS_BEAT)
+		if (version == NACOS_V3)
+			judge_refusal_v3(&r, call, out);
+	} else if (version == NACOS_V3) {
+		judge_result(&r, call, out);
+	} else if (call == NACOS_BEAT) {
 		judge_beaten(&r, out);
-	else
+	} else {
 		judge_done(&r, out);
+	}
 }

@@ -1,16 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Requests of API v1
+ * Requests of API v1 and v3
  *
  * Writes a descriptor down as the registry wants to read it. Pure: no socket, no clock, no memory
  * of its own. Parameters go into the query, because 1.4.4 to 1.4.8 lose a POST's body; each is sent
  * once, because servers that forward keep the first alone; none is left to a default, because
  * defaults differ.
  *
- * serviceName carries its group in every request. In the query a name without one would be taken
- * for DEFAULT_GROUP's; in the full beat's JSON 2.x and 3.x acknowledge it, and forget the beat in
- * their background job. deregister says ephemeral=, which chooses the store: a persistent instance
- * deleted without it is answered "ok" and stays.
+ * In v1 serviceName carries its group in every request. In the query a name without one would be
+ * taken for DEFAULT_GROUP's; in the full beat's JSON 2.x and 3.x acknowledge it, and forget the beat
+ * in their background job. v3 wants the two apart, and takes a grouped name for another service's.
+ * deregister says ephemeral=, which chooses the store: a persistent instance deleted without it is
+ * answered "ok" and stays.
+ *
+ * A head of more than 8 KiB (a thousand characters of metadata, none of them ASCII) is refused by
+ * 3.x in any case, and by servers that somebody started without the official script. The form body
+ * has no such limit. v3's servers all read it. Of v1's some lose it, and those are the ones whose
+ * script has raised the limit: so v1 tries the query first, and the form when that was refused.
  *
  * An IPv6 address is written in square brackets, although descriptors hold it without. The servers
  * cut "ip:port" at the first colon unless there are brackets (which has bitten them, as malformed
@@ -20,7 +26,7 @@
  *
  * Sizes: every byte of the longest legal descriptor stays below NACOS_TARGET_MAX, in the query
  * (metadata: 1,024 UTF-16 units of at most three bytes or one escaped one, three bytes each once
- * encoded) and in the beat's body.
+ * encoded) and in the bodies.
  */
 #include "nacos/request.h"
 
@@ -28,7 +34,8 @@
 
 #include "nacos/encode.h"
 
-#define INSTANCE_PATH "/v1/ns/instance"
+#define PATH_V1 "/v1/ns/instance"
+#define PATH_V3 "/v3/client/ns/instance"
 
 /* What the registry takes for no namespace at all. */
 #define DEFAULT_NAMESPACE "public"
@@ -53,13 +60,21 @@ static void put_ip(struct encode *e, const char *ip)
 	encode_text(e, v6 ? "]" : "");
 }
 
-/* Path and the parameters that come first in every request. */
-static void put_head(struct encode *e, const char *context, const char *path,
-		     const struct descriptor *d)
+static void put_path(struct encode *e, const struct nacos_api *api)
 {
-	encode_plain(e, context);
-	encode_plain(e, path);
-	put_param(e, "?namespaceId=", d->namespace_id[0] ? d->namespace_id : DEFAULT_NAMESPACE);
+	encode_plain(e, api->context);
+	encode_plain(e, api->version == NACOS_V3 ? PATH_V3 : PATH_V1);
+}
+
+/* The parameters that come first in every request. */
+static void put_name(struct encode *e, const struct nacos_api *api, const struct descriptor *d)
+{
+	put_param(e, "namespaceId=", d->namespace_id[0] ? d->namespace_id : DEFAULT_NAMESPACE);
+	if (api->version == NACOS_V3) {
+		put_param(e, "&serviceName=", d->service);
+		put_param(e, "&groupName=", d->group);
+		return;
+	}
 	put_param(e, "&serviceName=", d->group);
 	encode_text(e, "@@");
 	encode_text(e, d->service);
@@ -86,46 +101,85 @@ static void put_metadata(struct encode *e, const struct descriptor *d)
 	encode_text(e, "}");
 }
 
-size_t nacos_register_target(const char *context, const struct descriptor *d, char *buf,
+/* All that a registration says. */
+static void put_instance(struct encode *e, const struct nacos_api *api, const struct descriptor *d)
+{
+	put_name(e, api, d);
+	if (api->version == NACOS_V1)
+		put_param(e, "&groupName=", d->group);
+	put_place(e, d);
+	encode_plain(e, "&weight=");
+	encode_double(e, d->weight);
+	put_flag(e, "&enabled=", d->enabled);
+	put_flag(e, "&healthy=", true);
+	put_flag(e, "&ephemeral=", d->ephemeral);
+	encode_plain(e, "&metadata=");
+	put_metadata(e, d);
+}
+
+size_t nacos_register_target(const struct nacos_api *api, const struct descriptor *d, char *buf,
 			     size_t size)
 {
 	struct encode e;
 
 	encode_init(&e, ENCODE_QUERY, buf, size);
-	put_head(&e, context, INSTANCE_PATH, d);
-	put_param(&e, "&groupName=", d->group);
-	put_place(&e, d);
-	encode_plain(&e, "&weight=");
-	encode_double(&e, d->weight);
-	put_flag(&e, "&enabled=", d->enabled);
-	put_flag(&e, "&healthy=", true);
-	put_flag(&e, "&ephemeral=", d->ephemeral);
-	encode_plain(&e, "&metadata=");
-	put_metadata(&e, d);
+	put_path(&e, api);
+	encode_plain(&e, "?");
+	put_instance(&e, api, d);
 	return encode_end(&e);
 }
 
-size_t nacos_deregister_target(const char *context, const struct descriptor *d, char *buf,
+size_t nacos_register_path(const struct nacos_api *api, char *buf, size_t size)
+{
+	struct encode e;
+
+	encode_init(&e, ENCODE_QUERY, buf, size);
+	put_path(&e, api);
+	return encode_end(&e);
+}
+
+size_t nacos_register_body(const struct nacos_api *api, const struct descriptor *d, char *buf,
+			   size_t size)
+{
+	struct encode e;
+
+	encode_init(&e, ENCODE_FORM, buf, size);
+	put_instance(&e, api, d);
+	return encode_end(&e);
+}
+
+bool nacos_register_as_form(const struct nacos_api *api, size_t n_head, bool head_refused)
+{
+	return n_head > NACOS_HEAD_MAX && (api->version == NACOS_V3 || head_refused);
+}
+
+size_t nacos_deregister_target(const struct nacos_api *api, const struct descriptor *d, char *buf,
 			       size_t size)
 {
 	struct encode e;
 
 	encode_init(&e, ENCODE_QUERY, buf, size);
-	put_head(&e, context, INSTANCE_PATH, d);
+	put_path(&e, api);
+	encode_plain(&e, "?");
+	put_name(&e, api, d);
 	put_place(&e, d);
 	put_flag(&e, "&ephemeral=", d->ephemeral);
 	return encode_end(&e);
 }
 
-size_t nacos_beat_line(const char *context, const struct descriptor *d, char *buf, size_t size)
+size_t nacos_beat_line(const struct nacos_api *api, const struct descriptor *d, char *buf,
+		       size_t size)
 {
+	bool v3 = api->version == NACOS_V3;
 	struct encode e;
 
 	encode_init(&e, ENCODE_QUERY, buf, size);
-	encode_plain(&e, "PUT ");
-	put_head(&e, context, INSTANCE_PATH "/beat", d);
+	encode_plain(&e, v3 ? "POST " : "PUT ");
+	put_path(&e, api);
+	encode_plain(&e, v3 ? "?" : "/beat?");
+	put_name(&e, api, d);
 	put_place(&e, d);
-	encode_plain(&e, " HTTP/1.1\r\n");
+	encode_plain(&e, v3 ? "&heartBeat=true HTTP/1.1\r\n" : " HTTP/1.1\r\n");
 	return encode_end(&e);
 }
 

@@ -29,20 +29,23 @@ static void add(struct heard *h, const void *bytes, size_t n)
 		h->sum = (h->sum ^ p[i]) * UINT64_C(0x100000001b3);
 }
 
-static void check_outcome(const struct framing_reply *reply, enum nacos_call call)
+static void check_outcome(const struct framing_reply *reply, enum nacos_version version,
+			  enum nacos_call call)
 {
 	struct nacos_outcome o;
 	char *body = fuzz_copy((const uint8_t *)reply->body, reply->n_body);
 
-	nacos_judge(call, reply->status, body, reply->n_body, &o);
+	nacos_judge(version, call, reply->status, body, reply->n_body, &o);
 	free(body);
 	FUZZ_CHECK(o.verdict >= NACOS_OK && o.verdict <= NACOS_NO_API);
 	FUZZ_CHECK(memchr(o.text, '\0', sizeof(o.text)));
 	FUZZ_CHECK(fuzz_is_line(o.text));
 	FUZZ_CHECK((o.verdict == NACOS_OK) == (o.text[0] == '\0'));
 	FUZZ_CHECK(o.verdict == NACOS_OK || call == NACOS_BEAT || o.interval_ms == 0);
-	/* Nothing but a 200 has an instance beaten, registered or forgotten. */
-	FUZZ_CHECK(reply->status == 200 || (o.verdict != NACOS_OK && o.verdict != NACOS_UNKNOWN));
+	/* Nothing but a 200 has an instance beaten, registered or forgotten; v3 may say "not found" by 400 or 404. */
+	FUZZ_CHECK(reply->status == 200 || o.verdict != NACOS_OK);
+	FUZZ_CHECK(o.verdict != NACOS_UNKNOWN ||
+		   (call == NACOS_BEAT && (reply->status == 200 || version == NACOS_V3)));
 }
 
 static void note(struct heard *h, const struct framing_reply *reply)
@@ -54,8 +57,10 @@ static void note(struct heard *h, const struct framing_reply *reply)
 	add(h, &reply->n_body, sizeof(reply->n_body));
 	add(h, reply->body, reply->n_body);
 	h->n_replies++;
-	for (int call = NACOS_REGISTER; call <= NACOS_BEAT; call++)
-		check_outcome(reply, (enum nacos_call)call);
+	for (int call = NACOS_REGISTER; call <= NACOS_BEAT; call++) {
+		check_outcome(reply, NACOS_V1, (enum nacos_call)call);
+		check_outcome(reply, NACOS_V3, (enum nacos_call)call);
+	}
 }
 
 static void hear_piece(struct heard *h, struct framing *f, const uint8_t *bytes, size_t n)

@@ -205,7 +205,8 @@ static const struct vector vectors[] = {
 
 #define N_VECTORS (sizeof(vectors) / sizeof(vectors[0]))
 
-static struct nacos_outcome judge(enum nacos_call call, int status, const char *body, size_t n)
+static struct nacos_outcome judge_as(enum nacos_version version, enum nacos_call call, int status,
+				     const char *body, size_t n)
 {
 	char *copy = malloc(n > 0 ? n : 1);
 	struct nacos_outcome out;
@@ -213,9 +214,14 @@ static struct nacos_outcome judge(enum nacos_call call, int status, const char *
 	cr_assert(copy);
 	memset(&out, 0x5a, sizeof(out));
 	memcpy(copy, body, n);
-	nacos_judge(call, status, copy, n, &out);
+	nacos_judge(version, call, status, copy, n, &out);
 	free(copy);
 	return out;
+}
+
+static struct nacos_outcome judge(enum nacos_call call, int status, const char *body, size_t n)
+{
+	return judge_as(NACOS_V1, call, status, body, n);
 }
 
 Test(nacos_reply, vectors)
