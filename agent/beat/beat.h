@@ -31,7 +31,8 @@ struct beat {
 	struct dom2beat_node *node; /* RCU-published by the watcher */
 	uint32_t id;                /* index in the agent's instance table and in the journal */
 	uint32_t key_hash;
-	uint32_t owner; /* whose turn its requests take; set before it is queued first */
+	uint32_t owner;    /* whose turn its requests take; set before it is queued first */
+	uint32_t registry; /* index among those configured; set before it is queued first */
 	struct rcu_head rcu;
 
 	/* Watcher to sender: written before queueing. */

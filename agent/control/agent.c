@@ -38,6 +38,8 @@
 
 struct agent {
 	const struct config *cfg;
+	struct watcher_registry watched[CONFIG_REGISTRIES_MAX];
+	struct sender_registry_options sent[CONFIG_REGISTRIES_MAX];
 	struct manifest_head manifest;
 	struct manifest_entry *entries;
 	struct dom2beat map;
@@ -158,14 +160,36 @@ static bool is_passing(int r)
 	return r == -EMFILE || r == -ENFILE || r == -ENOMEM || r == -ENOBUFS;
 }
 
+/* Both threads' view of the same list, in the same order: an index means the same to both. */
+static void list_registries(struct agent *a)
+{
+	const struct config *cfg = a->cfg;
+
+	for (uint32_t i = 0; i < cfg->n_registries; i++) {
+		const struct config_registry *reg = &cfg->registries[i];
+
+		a->watched[i] = (struct watcher_registry){ .name = reg->name,
+							   .namespace_id = reg->namespace_id };
+		a->sent[i] = (struct sender_registry_options){
+			.name = reg->name,
+			.urls = (const char *const *)reg->urls,
+			.n_urls = reg->n_urls,
+			.context = reg->context,
+			.namespace_id = reg->namespace_id,
+			.beat_connections = cfg->beat_connections,
+			.request_connections = cfg->request_connections,
+		};
+	}
+}
+
 static int make_watcher(struct agent *a)
 {
 	const struct config *cfg = a->cfg;
 	struct watcher_options o = {
 		.runtime_dir = cfg->runtime_dir,
 		.n_slots = cfg->slots,
-		.registry = cfg->registries[0].name,
-		.namespace_id = cfg->registries[0].namespace_id,
+		.registries = a->watched,
+		.n_registries = cfg->n_registries,
 		.ip_error = a->ip_error,
 		.listen_grace_ms = cfg->listen_grace_ms,
 		.exec_grace_ms = cfg->exec_grace_ms,
@@ -202,13 +226,9 @@ static int make_watcher(struct agent *a)
 
 static int make_sender(struct agent *a)
 {
-	const struct config_registry *reg = &a->cfg->registries[0];
 	struct sender_options o = {
-		.urls = (const char *const *)reg->urls,
-		.n_urls = reg->n_urls,
-		.context = reg->context,
-		.beat_connections = a->cfg->beat_connections,
-		.request_connections = a->cfg->request_connections,
+		.registries = a->sent,
+		.n_registries = a->cfg->n_registries,
 		.to_sender = &a->to_sender,
 		.to_watcher = &a->to_watcher,
 		.progress = on_progress,
@@ -229,7 +249,6 @@ static int make_server(struct agent *a, uint64_t started_ms)
 		.sender = a->sender,
 		.map = &a->map,
 		.events = a->events,
-		.registry = a->cfg->registries[0].name,
 		.started_ms = started_ms,
 		.keeper_pid = a->manifest.keeper_pid,
 		.n_restarts = a->manifest.n_restarts,
@@ -242,6 +261,7 @@ static int make_all(struct agent *a)
 {
 	int r = guard_install();
 
+	list_registries(a);
 	if (r == 0)
 		r = dom2beat_init(&a->map);
 	if (r == 0)

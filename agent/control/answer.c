@@ -187,14 +187,14 @@ static void put_states(FILE *out, const struct server_options *o)
 	fputc('}', out);
 }
 
-struct nodes_out {
+struct registries_out {
 	FILE *out;
 	const char *comma;
 };
 
 static void put_node(void *ctx, const struct sender_node *node)
 {
-	struct nodes_out *n = ctx;
+	struct registries_out *n = ctx;
 
 	fprintf(n->out, "%s{", n->comma);
 	n->comma = ",";
@@ -205,31 +205,65 @@ static void put_node(void *ctx, const struct sender_node *node)
 	fputc('}', n->out);
 }
 
-static void collect_nodes(void *owner, void *ctx)
-{
-	sender_each_node(owner, put_node, ctx);
-}
-
-static void put_registries(FILE *out, const struct server_options *o)
-{
-	struct nodes_out n = { .out = out, .comma = "" };
-
-	fputs(",\"registries\":[{", out);
-	json_out_member(out, "name", o->registry, 1);
-	fputs(",\"nodes\":[", out);
-	(void)calls_do(sender_calls(o->sender), collect_nodes, &n);
-	fputs("]}]", out);
-}
-
 static unsigned long long load(const _Atomic uint64_t *counter)
 {
 	return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
+static void put_counts(FILE *out, const struct sender_counts *s)
+{
+	fprintf(out, ",\"beats\":{\"sent\":%llu,\"acknowledged\":%llu,\"failed\":%llu}",
+		load(&s->beats_sent), load(&s->beats_acknowledged), load(&s->beats_failed));
+	fprintf(out, ",\"requests\":{\"register\":%llu,\"deregister\":%llu,\"failed\":%llu}",
+		load(&s->registers), load(&s->deregisters), load(&s->requests_failed));
+}
+
+static void collect_registries(void *owner, void *ctx)
+{
+	struct sender *s = owner;
+	struct registries_out *r = ctx;
+
+	for (uint32_t i = 0; i < sender_n_registries(s); i++) {
+		fputs(i ? ",{" : "{", r->out);
+		json_out_member(r->out, "name", sender_registry_name(s, i), 1);
+		put_counts(r->out, sender_counts(s, i));
+		fputs(",\"nodes\":[", r->out);
+		r->comma = "";
+		sender_each_node(s, i, put_node, r);
+		fputs("]}", r->out);
+	}
+}
+
+static void put_registries(FILE *out, const struct server_options *o)
+{
+	struct registries_out r = { .out = out };
+
+	fputs(",\"registries\":[", out);
+	(void)calls_do(sender_calls(o->sender), collect_registries, &r);
+	fputc(']', out);
+}
+
+/* What all registries have together. */
+static void put_totals(FILE *out, const struct sender *s)
+{
+	struct sender_counts sum = { 0 };
+
+	for (uint32_t i = 0; i < sender_n_registries(s); i++) {
+		const struct sender_counts *c = sender_counts(s, i);
+
+		sum.beats_sent += load(&c->beats_sent);
+		sum.beats_acknowledged += load(&c->beats_acknowledged);
+		sum.beats_failed += load(&c->beats_failed);
+		sum.registers += load(&c->registers);
+		sum.deregisters += load(&c->deregisters);
+		sum.requests_failed += load(&c->requests_failed);
+	}
+	put_counts(out, &sum);
+}
+
 void answer_status(FILE *out, const struct server_options *o)
 {
 	const struct watcher_counts *w = watcher_counts(o->watcher);
-	const struct sender_counts *s = sender_counts(o->sender);
 
 	fprintf(out, "{\"version\":\"%s\",\"pid\":%d,\"keeper_pid\":%d,\"uptime_ms\":%" PRIu64,
 		ONEBEAT_VERSION, (int)getpid(), (int)o->keeper_pid,
@@ -241,10 +275,7 @@ void answer_status(FILE *out, const struct server_options *o)
 		atomic_load_explicit(&w->refused, memory_order_relaxed),
 		atomic_load_explicit(&w->turned_away, memory_order_relaxed), load(&w->looks));
 	put_states(out, o);
-	fprintf(out, ",\"beats\":{\"sent\":%llu,\"acknowledged\":%llu,\"failed\":%llu}",
-		load(&s->beats_sent), load(&s->beats_acknowledged), load(&s->beats_failed));
-	fprintf(out, ",\"requests\":{\"register\":%llu,\"deregister\":%llu,\"failed\":%llu}",
-		load(&s->registers), load(&s->deregisters), load(&s->requests_failed));
+	put_totals(out, o->sender);
 	put_registries(out, o);
 	fprintf(out, ",\"adopted\":%u,\"restarts\":%u}\n",
 		atomic_load_explicit(&w->adopted, memory_order_relaxed), o->n_restarts);

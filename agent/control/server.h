@@ -19,7 +19,6 @@ struct server_options {
 	struct sender *sender;
 	struct dom2beat *map;
 	struct events *events;
-	const char *registry;
 	uint64_t started_ms; /* CLOCK_BOOTTIME */
 	pid_t keeper_pid;
 	uint32_t n_restarts;

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The sender: the thread that speaks to the registry
+ * The sender: the thread that speaks to the registries
  *
- * It takes wishes from the watcher, asks each instance's state machine what to send, gives it to a lane, and
- * hands outcomes back. Beats that fall due in one wheel tick are queued first and written together. Rendering
- * reads the instance's dom2Beat node under rcu_read_lock(); everything else here is the sender's own.
+ * It takes wishes from the watcher, asks each instance's state machine what to send, gives it to the instance's
+ * registry, and hands outcomes back. Beats that fall due in one wheel tick are queued first and written together.
  *
  * A beat (the struct) belongs to the sender from the moment it is popped until it is pushed back as the last
  * word: machine GONE, nothing in flight, off the wheel. The watcher may free it then.
@@ -13,9 +12,9 @@
  */
 #include "http/sender.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,33 +22,28 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "beat/container.h"
-#include "http/beat_lane.h"
-#include "http/request_lane.h"
+#include "http/registry.h"
+#include "http/verdict.h"
 #include <onebeat/crashpoint.h>
-#include "nacos/reply.h"
-#include "nacos/request.h"
 
 #define TICK_MAX 8192u /* beats a turn: a backlog is worked off between looks at the queues */
 
 struct sender {
 	struct sender_options options;
-	struct nacos_api api;
-	struct sender_counts counts;
 	struct loop loop;
 	struct wheel wheel;
-	struct http_nodes nodes;
-	struct request_lane *requests;
-	struct beat_lane *beats;
+	struct registry *registries;
+	uint32_t n_registries;
 	struct calls calls;
 	uint64_t queue_watch;
 	uint64_t calls_watch;
 	_Atomic bool running;
-	char target[NACOS_TARGET_MAX];
 };
 
-static void count(_Atomic uint64_t *counter)
+static struct registry *registry_of(struct sender *s, const struct beat *beat)
 {
-	atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+	assert(beat->registry < s->n_registries);
+	return &s->registries[beat->registry];
 }
 
 static struct beat *beat_of(struct wheel_node *node)
@@ -74,77 +68,33 @@ static void not_submitted(struct sender *s, struct beat *beat, uint32_t serial)
 	log_error("sender.memory", "next=\"tried again\"");
 	beat->n_inflight--;
 	machine_reply(&beat->machine, serial, MACHINE_FAILED, 0, clock_now_ms());
-	count(&s->counts.requests_failed);
+	registry_count(&registry_of(s, beat)->counts.requests_failed);
 }
 
 static void send_write(struct sender *s, struct beat *beat, enum machine_request what,
 		       uint32_t serial)
 {
-	const struct dom2beat_node *node;
-	size_t n;
-	int r = -ENOBUFS;
-
 	ONEBEAT_CRASH_POINT(what == MACHINE_POST ? "agent.post.decided" : "agent.delete.decided");
 	beat->delete_attempted = what == MACHINE_DELETE;
 	tell_journal(s, beat);
 	ONEBEAT_CRASH_POINT(what == MACHINE_POST ? "agent.post.journalled"
 						 : "agent.delete.journalled");
-	rcu_read_lock();
-	node = rcu_dereference(beat->node);
-	if (what == MACHINE_POST)
-		n = nacos_register_target(&s->api, node->descriptor, s->target, sizeof(s->target));
-	else
-		n = nacos_deregister_target(&s->api, node->descriptor, s->target,
-					    sizeof(s->target));
-	rcu_read_unlock();
 	beat->n_inflight++;
-	if (n > 0)
-		r = request_lane_submit(s->requests, what == MACHINE_POST ? HTTP_POST : HTTP_DELETE,
-					s->target, beat->owner, beat, serial);
-	if (r < 0)
+	if (registry_write(registry_of(s, beat), beat, what, serial) < 0)
 		not_submitted(s, beat, serial);
-	else
-		count(what == MACHINE_POST ? &s->counts.registers : &s->counts.deregisters);
 	ONEBEAT_CRASH_POINT(what == MACHINE_POST ? "agent.post.submitted"
 						 : "agent.delete.submitted");
 }
 
-/*
- * The request line is rendered once and kept until the node changes. While a stale beat is still in the lane its
- * bytes must stay, so a change waits for the next beat: at worst that one is answered "unknown".
- */
-static bool render_beat(struct sender *s, struct beat *beat)
-{
-	const struct dom2beat_node *node;
-	size_t n = 0;
-
-	rcu_read_lock();
-	node = rcu_dereference(beat->node);
-	if (!beat->request || (beat->request_version != node->version && beat->n_inflight == 0)) {
-		n = nacos_beat_line(&s->api, node->descriptor, s->target, sizeof(s->target));
-		beat->request_version = node->version;
-	}
-	rcu_read_unlock();
-	if (n > 0) {
-		free(beat->request);
-		beat->request = strndup(s->target, n);
-	}
-	return beat->request != NULL;
-}
-
 static void send_beat(struct sender *s, struct beat *beat, uint32_t serial)
 {
-	int r = -ENOMEM;
+	int r;
 
 	ONEBEAT_CRASH_POINT("agent.beat.decided");
-	if (render_beat(s, beat))
-		r = beat_lane_submit(s->beats, beat->request, (uint32_t)strlen(beat->request), beat,
-				     serial);
+	r = registry_beat(registry_of(s, beat), beat, serial);
 	beat->n_inflight++;
 	if (r < 0)
 		not_submitted(s, beat, serial);
-	else
-		count(&s->counts.beats_sent);
 	ONEBEAT_CRASH_POINT("agent.beat.submitted");
 }
 
@@ -237,6 +187,12 @@ static void take_wish(struct sender *s, struct beat *beat)
 	step(s, beat, true);
 }
 
+static void flush_all(struct sender *s, uint64_t now_ms)
+{
+	for (uint32_t i = 0; i < s->n_registries; i++)
+		registry_flush(&s->registries[i], now_ms);
+}
+
 static void on_wishes(void *ctx, uint32_t events)
 {
 	struct sender *s = ctx;
@@ -246,62 +202,7 @@ static void on_wishes(void *ctx, uint32_t events)
 	beat_queue_drain_event(s->options.to_sender);
 	while ((beat = beat_pop_to_sender(s->options.to_sender)))
 		take_wish(s, beat);
-	beat_lane_flush(s->beats, clock_now_ms());
-}
-
-/* True when it is news: the same trouble again is not worth a line. */
-static bool keep_note(struct beat *beat, int code, const char *text)
-{
-	struct beat_note *note = NULL;
-
-	atomic_store_explicit(&beat->code, (uint32_t)code, memory_order_relaxed);
-	if (!text[0] && !beat->note)
-		return false;
-	if (text[0]) {
-		if (beat->note && strncmp(beat->note->text, text, sizeof(note->text) - 1) == 0)
-			return false;
-		note = calloc(1, sizeof(*note));
-		if (!note)
-			return false;
-		note->code = code;
-		snprintf(note->text, sizeof(note->text), "%s", text);
-	}
-	beat_set_note(beat, note);
-	return true;
-}
-
-static enum machine_outcome outcome_of(const struct nacos_outcome *o)
-{
-	switch (o->verdict) {
-	case NACOS_OK:
-		return MACHINE_OK;
-	case NACOS_UNKNOWN:
-		return MACHINE_UNKNOWN;
-	case NACOS_REFUSED:
-		return MACHINE_REFUSED;
-	case NACOS_DENIED:
-	case NACOS_FAILED:
-	case NACOS_NO_API:
-		break;
-	}
-	return MACHINE_FAILED;
-}
-
-static enum machine_outcome judge(const struct sender *s, struct beat *beat, enum nacos_call call,
-				  const struct http_result *result, struct nacos_outcome *o)
-{
-	if (result->end != HTTP_ANSWERED) {
-		keep_note(beat, 0, result->why);
-		return result->end == HTTP_LOST ? MACHINE_LOST : MACHINE_FAILED;
-	}
-	nacos_judge(s->api.version, call, result->status, result->body, result->n_body, o);
-	if (keep_note(beat, o->code, o->text) &&
-	    (o->verdict == NACOS_FAILED || o->verdict == NACOS_DENIED ||
-	     o->verdict == NACOS_NO_API))
-		log_warning("registry.answer",
-			    "node=%s status=%d code=%d text=%s next=\"tried again\"", result->node,
-			    result->status, o->code, LOG_Q(o->text));
-	return outcome_of(o);
+	flush_all(s, clock_now_ms());
 }
 
 static void on_write_done(void *ctx, void *tag, uint32_t serial, const struct http_result *result)
@@ -310,12 +211,12 @@ static void on_write_done(void *ctx, void *tag, uint32_t serial, const struct ht
 	struct beat *beat = tag;
 	struct nacos_outcome o = { .interval_ms = 0 };
 	enum nacos_call call = beat->delete_attempted ? NACOS_DEREGISTER : NACOS_REGISTER;
-	enum machine_outcome outcome = judge(s, beat, call, result, &o);
+	enum machine_outcome outcome = verdict_of(registry_of(s, beat), beat, call, result, &o);
 
 	ONEBEAT_CRASH_POINT(call == NACOS_REGISTER ? "agent.post.answered"
 						   : "agent.delete.answered");
 	if (outcome != MACHINE_OK)
-		count(&s->counts.requests_failed);
+		registry_count(&registry_of(s, beat)->counts.requests_failed);
 	beat->n_inflight--;
 	if (result->lost)
 		machine_lost_copy(&beat->machine, serial, clock_now_ms());
@@ -330,14 +231,16 @@ static void on_beat_done(void *ctx, void *tag, uint32_t serial, const struct htt
 {
 	struct sender *s = ctx;
 	struct beat *beat = tag;
+	struct registry *registry = registry_of(s, beat);
 	struct nacos_outcome o = { .interval_ms = 0 };
 	uint64_t now_ms = clock_now_ms();
 	uint32_t code = atomic_load_explicit(&beat->code, memory_order_relaxed);
-	enum machine_outcome outcome = judge(s, beat, NACOS_BEAT, result, &o);
+	enum machine_outcome outcome = verdict_of(registry, beat, NACOS_BEAT, result, &o);
 
 	ONEBEAT_CRASH_POINT("agent.beat.answered");
 	beat->n_inflight--;
-	count(outcome == MACHINE_OK ? &s->counts.beats_acknowledged : &s->counts.beats_failed);
+	registry_count(outcome == MACHINE_OK ? &registry->counts.beats_acknowledged
+					     : &registry->counts.beats_failed);
 	if (outcome == MACHINE_OK && serial == beat->machine.serial) {
 		atomic_store_explicit(&beat->beat_ms, now_ms, memory_order_relaxed);
 		rcu_read_lock();
@@ -360,19 +263,20 @@ static void do_due(struct sender *s, uint64_t now_ms)
 		step(s, beat_of(node), false);
 		node = next;
 	}
-	beat_lane_flush(s->beats, now_ms);
-	beat_lane_tick(s->beats, now_ms);
-	request_lane_tick(s->requests, now_ms);
+	flush_all(s, now_ms);
+	for (uint32_t i = 0; i < s->n_registries; i++)
+		registry_tick(&s->registries[i], now_ms);
 }
 
 static uint64_t earliest(const struct sender *s)
 {
-	const uint64_t dues[] = { wheel_due_ms(&s->wheel), beat_lane_due_ms(s->beats),
-				  request_lane_due_ms(s->requests) };
-	uint64_t due = CLOCK_NEVER;
+	uint64_t due = wheel_due_ms(&s->wheel);
 
-	for (size_t i = 0; i < sizeof(dues) / sizeof(dues[0]); i++)
-		due = dues[i] < due ? dues[i] : due;
+	for (uint32_t i = 0; i < s->n_registries; i++) {
+		uint64_t due_ms = registry_due_ms(&s->registries[i]);
+
+		due = due_ms < due ? due_ms : due;
+	}
 	return due;
 }
 
@@ -415,9 +319,19 @@ static void on_calls(void *ctx, uint32_t events)
 	calls_run(&s->calls, s);
 }
 
-const struct sender_counts *sender_counts(const struct sender *s)
+uint32_t sender_n_registries(const struct sender *s)
 {
-	return &s->counts;
+	return s->n_registries;
+}
+
+const char *sender_registry_name(const struct sender *s, uint32_t registry)
+{
+	return s->registries[registry].options.name;
+}
+
+const struct sender_counts *sender_counts(const struct sender *s, uint32_t registry)
+{
+	return &s->registries[registry].counts;
 }
 
 struct calls *sender_calls(struct sender *s)
@@ -425,20 +339,40 @@ struct calls *sender_calls(struct sender *s)
 	return &s->calls;
 }
 
-void sender_each_node(struct sender *s, void (*fn)(void *ctx, const struct sender_node *node),
-		      void *ctx)
+void sender_each_node(struct sender *s, uint32_t registry,
+		      void (*fn)(void *ctx, const struct sender_node *node), void *ctx)
 {
-	for (uint32_t i = 0; i < s->nodes.n_nodes; i++) {
-		const struct http_node *n = &s->nodes.nodes[i];
+	const struct registry *r = &s->registries[registry];
+
+	for (uint32_t i = 0; i < r->nodes.n_nodes; i++) {
+		const struct http_node *n = &r->nodes.nodes[i];
 		const struct sender_node node = {
 			.address = n->host,
 			.last_error = n->last_error,
 			.healthy = n->n_failures == 0,
-			.beat_connections = beat_lane_connections(s->beats, i),
+			.beat_connections = beat_lane_connections(r->beats, i),
 		};
 
 		fn(ctx, &node);
 	}
+}
+
+static int make_registries(struct sender *s)
+{
+	const struct sender_options *o = &s->options;
+	const struct registry_ends ends = { .write_done = on_write_done,
+					    .beat_done = on_beat_done,
+					    .ctx = s };
+	int r = 0;
+
+	assert(o->n_registries > 0);
+	s->registries = calloc(o->n_registries, sizeof(*s->registries));
+	if (!s->registries)
+		return -ENOMEM;
+	for (; s->n_registries < o->n_registries && r == 0; s->n_registries++)
+		r = registry_init(&s->registries[s->n_registries], &o->registries[s->n_registries],
+				  &s->loop, &ends);
+	return r;
 }
 
 static int prepare(struct sender *s)
@@ -449,13 +383,7 @@ static int prepare(struct sender *s)
 	if (r == 0)
 		r = calls_init(&s->calls);
 	if (r == 0)
-		r = http_nodes_init(&s->nodes, o->urls, o->n_urls, (uint32_t)clock_now_ms());
-	if (r == 0)
-		r = request_lane_new(&s->requests, &s->loop, &s->nodes, o->request_connections,
-				     on_write_done, s);
-	if (r == 0)
-		r = beat_lane_new(&s->beats, &s->loop, &s->nodes, o->beat_connections, on_beat_done,
-				  s);
+		r = make_registries(s);
 	if (r == 0)
 		r = loop_add(&s->loop, o->to_sender->event_fd, EPOLLIN, on_wishes, s,
 			     &s->queue_watch);
@@ -473,7 +401,6 @@ int sender_new(struct sender **out, const struct sender_options *options)
 	if (!s)
 		return -ENOMEM;
 	s->options = *options;
-	s->api.context = options->context;
 	s->loop = (struct loop)LOOP_NULL;
 	s->calls.event_fd = -1;
 	s->queue_watch = s->calls_watch = LOOP_NO_WATCH;
@@ -490,9 +417,9 @@ struct sender *sender_free(struct sender *s)
 {
 	if (!s)
 		return NULL;
-	beat_lane_free(s->beats);
-	request_lane_free(s->requests);
-	http_nodes_deinit(&s->nodes);
+	for (uint32_t i = 0; i < s->n_registries; i++)
+		registry_deinit(&s->registries[i]);
+	free(s->registries);
 	calls_deinit(&s->calls);
 	loop_deinit(&s->loop);
 	free(s);

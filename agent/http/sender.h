@@ -7,6 +7,7 @@
 
 #include "base/calls.h"
 #include "beat/dom2beat.h"
+#include "http/registry.h"
 
 struct sender;
 
@@ -18,11 +19,9 @@ struct sender_progress {
 };
 
 struct sender_options {
-	const char *const *urls;
-	uint32_t n_urls;
-	const char *context;
-	uint32_t beat_connections;    /* a node */
-	uint32_t request_connections; /* a node */
+	/* At least one; beat.registry is an index into them. The array is copied. */
+	const struct sender_registry_options *registries;
+	uint32_t n_registries;
 	struct beat_queue *to_sender;
 	struct beat_queue *to_watcher;
 	/* Called in the sender's thread. progress: before a write goes out and after its answer, for the journal. */
@@ -33,16 +32,6 @@ struct sender_options {
 	/* The next beat's time has changed, for the journal. */
 	void (*due)(void *ctx, const struct beat *beat, uint64_t due_ms);
 	void *ctx;
-};
-
-/* Counted by the sender, read by anyone. */
-struct sender_counts {
-	_Atomic uint64_t beats_sent;
-	_Atomic uint64_t beats_acknowledged;
-	_Atomic uint64_t beats_failed;
-	_Atomic uint64_t registers;
-	_Atomic uint64_t deregisters;
-	_Atomic uint64_t requests_failed;
 };
 
 /* 0 or a negative errno; *out is NULL then. */
@@ -57,7 +46,9 @@ int sender_run(struct sender *s);
 /* Any thread. What is in flight is dropped: nothing is deregistered. */
 void sender_stop(struct sender *s);
 
-const struct sender_counts *sender_counts(const struct sender *s);
+uint32_t sender_n_registries(const struct sender *s);
+const char *sender_registry_name(const struct sender *s, uint32_t registry);
+const struct sender_counts *sender_counts(const struct sender *s, uint32_t registry);
 /* For calls_do(): the owner that functions get is the sender. */
 struct calls *sender_calls(struct sender *s);
 
@@ -68,7 +59,7 @@ struct sender_node {
 	uint32_t beat_connections;
 };
 /* Only in the sender's thread. */
-void sender_each_node(struct sender *s, void (*fn)(void *ctx, const struct sender_node *node),
-		      void *ctx);
+void sender_each_node(struct sender *s, uint32_t registry,
+		      void (*fn)(void *ctx, const struct sender_node *node), void *ctx);
 
 #endif

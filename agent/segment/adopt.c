@@ -223,9 +223,7 @@ static struct descriptor *descriptor_from(struct watcher *w, const struct journa
 	if (decode_descriptor(rec->descriptor, rec->length, &d, why) < 0)
 		return NULL;
 	*gave_ip = d->ip[0] != '\0';
-	whole = descriptor_with(d, d->registry[0] ? NULL : w->options.registry,
-				d->namespace_id[0] ? NULL : w->options.namespace_id,
-				*gave_ip ? NULL : rec->ip, d->enabled);
+	whole = registries_complete(w, d, *gave_ip ? NULL : rec->ip, why);
 	descriptor_unref(d);
 	return whole;
 }

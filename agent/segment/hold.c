@@ -159,14 +159,8 @@ static struct descriptor *complete(struct watcher *w, struct slot *slot, struct 
 		snprintf(why, DECODE_WHY_MAX,
 			 "the agent cannot see which ports its network namespace listens on: "
 			 "leave the listen check out (--no-listen-check)");
-	else if (d->registry[0] && strcmp(d->registry, w->options.registry) != 0)
-		snprintf(why, DECODE_WHY_MAX,
-			 "registry '%s' is not configured in the agent; it has '%s'", d->registry,
-			 w->options.registry);
 	else if (ip)
-		whole = descriptor_with(d, w->options.registry,
-					d->namespace_id[0] ? NULL : w->options.namespace_id, ip,
-					d->enabled);
+		whole = registries_complete(w, d, ip, why);
 	descriptor_unref(d);
 	return whole;
 }

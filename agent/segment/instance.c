@@ -77,6 +77,7 @@ struct instance *instance_new(struct watcher *w, struct descriptor *d, uint32_t 
 		return NULL;
 	}
 	inst->beat->owner = owner;
+	inst->beat->registry = registries_find(w, d->registry);
 	dom2beat_set(w->options.map, node);
 	ONEBEAT_CRASH_POINT("agent.instance.made");
 	return inst;

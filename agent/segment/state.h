@@ -250,6 +250,13 @@ uint64_t join_rules(const struct slot *slot);
 bool join_permits(const struct instance *inst, const struct slot *slot, const struct descriptor *d,
 		  char why[DECODE_WHY_MAX]);
 
+/* registries.c */
+/* The index of a configured registry, by name ("": the first); n_registries when it is none of them. */
+uint32_t registries_find(const struct watcher *w, const char *name);
+/* A copy with registry and namespace filled in, and ip unless NULL. NULL with why, empty when memory is out. */
+struct descriptor *registries_complete(const struct watcher *w, const struct descriptor *d,
+				       const char *ip, char why[DECODE_WHY_MAX]);
+
 /* hold.c: slots that say something */
 /* Looks at a slot's newest version. */
 void hold_look(struct watcher *w, struct slot *slot);

@@ -13,12 +13,18 @@
 
 struct watcher;
 
+struct watcher_registry {
+	const char *name;
+	const char *namespace_id; /* of instances that name none */
+};
+
 /* What the composition root gives the watcher; texts and pointers outlive it. */
 struct watcher_options {
 	const char *runtime_dir;
 	uint32_t n_slots;
-	const char *registry;     /* name of the one registry */
-	const char *namespace_id; /* its default namespace */
+	const struct watcher_registry
+		*registries; /* in the sender's order; the first is the default */
+	uint32_t n_registries;
 	const char *ip; /* address chosen for instances without one; NULL: none could be found */
 	const char *ip_error;   /* why not, when NULL */
 	uint32_t period_ms_max; /* upper bound to spread adopted beats over */

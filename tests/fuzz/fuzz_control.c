@@ -50,14 +50,14 @@ static struct events *make_events(void)
 static void build(void)
 {
 	static const char *const urls[] = { "http://127.0.0.1:1" };
-	struct sender_options sender_options = { .urls = urls,
-						 .n_urls = 1,
-						 .context = "/nacos",
-						 .beat_connections = 1,
-						 .request_connections = 1,
+	static const struct sender_registry_options registry = {
+		.name = "default", .urls = urls, .n_urls = 1, .context = "/nacos"
+	};
+	struct sender_options sender_options = { .registries = &registry,
+						 .n_registries = 1,
 						 .to_sender = &house.to_sender,
 						 .to_watcher = &house.to_watcher };
-	struct server_options o = { .map = &house.map, .registry = "default" };
+	struct server_options o = { .map = &house.map };
 	struct server *server;
 	pthread_t thread;
 

@@ -90,11 +90,13 @@ static void write_manifest(struct house *h, int link)
 int house_try(struct house *h)
 {
 	static const struct allow everything;
+	static const struct watcher_registry registry = { .name = "default",
+							  .namespace_id = "public" };
 	struct watcher_options o = {
 		.runtime_dir = h->dir,
 		.n_slots = HOUSE_N_SLOTS,
-		.registry = "default",
-		.namespace_id = "public",
+		.registries = &registry,
+		.n_registries = 1,
 		.ip = "10.0.0.1",
 		.listen_grace_ms = 5000,
 		.exec_grace_ms = 10000,

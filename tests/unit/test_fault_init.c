@@ -292,12 +292,13 @@ Test(fault_init, watcher)
 static int attempt_sender(void)
 {
 	static const char *const urls[] = { "http://127.0.0.1:1", "http://[::1]:1" };
+	const struct sender_registry_options registries[] = {
+		{ .name = "east", .urls = urls, .n_urls = 2, .context = "", .beat_connections = 2 },
+		{ .name = "west", .urls = urls, .n_urls = 1, .context = "/nacos" },
+	};
 	const struct sender_options o = {
-		.urls = urls,
-		.n_urls = 2,
-		.context = "/nacos",
-		.beat_connections = 2,
-		.request_connections = 1,
+		.registries = registries,
+		.n_registries = 2,
 		.to_sender = &house.to_sender,
 		.to_watcher = &house.to_watcher,
 	};
@@ -317,7 +318,7 @@ Test(fault_init, sender)
 
 static int attempt_server(void)
 {
-	struct server_options o = { .registry = "default" };
+	struct server_options o = { .map = NULL };
 	struct server *server = NULL;
 	int fds[2];
 	int r = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0 ? -errno : 0;

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One registry: its servers and the two lanes to them
+ *
+ * The sender drives several of these with one wheel and one loop. Nothing here ever waits, and what one registry
+ * has under way or in its queues is in its own lanes, so one that is slow or gone takes nothing from another but
+ * the turns of the thread.
+ *
+ * Rendering reads the instance's dom2Beat node under rcu_read_lock(). The sender's thread only.
+ */
+#include "http/registry.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "beat/dom2beat.h"
+
+#define CONNECTIONS_DEFAULT 1u
+
+static uint32_t or_default(uint32_t value, uint32_t by_default)
+{
+	return value ? value : by_default;
+}
+
+static void set_timeouts(struct registry *r)
+{
+	struct beat_timeouts beats = BEAT_TIMEOUTS_DEFAULT;
+	uint32_t connect_ms = or_default(r->options.connect_timeout_ms, HTTP_CONNECT_MS);
+	uint32_t total_ms = or_default(r->options.request_timeout_ms, HTTP_TOTAL_MS);
+
+	beats.connect_ms = connect_ms;
+	beats.total_ms = total_ms;
+	if (beats.attempt_ms > total_ms)
+		beats.attempt_ms = total_ms;
+	beat_lane_set_timeouts(r->beats, &beats);
+	request_lane_set_timeouts(r->requests, connect_ms, total_ms);
+}
+
+int registry_init(struct registry *r, const struct sender_registry_options *options,
+		  struct loop *loop, const struct registry_ends *ends)
+{
+	int err;
+
+	*r = (struct registry){
+		.options = *options,
+		.api = { .version = options->api == REGISTRY_API_V3 ? NACOS_V3 : NACOS_V1,
+			 .context = options->context },
+	};
+	err = http_nodes_init(&r->nodes, options->urls, options->n_urls, (uint32_t)clock_now_ms());
+	if (err == 0)
+		err = request_lane_new(&r->requests, loop, &r->nodes,
+				       or_default(options->request_connections,
+						  CONNECTIONS_DEFAULT),
+				       ends->write_done, ends->ctx);
+	if (err == 0)
+		err = beat_lane_new(&r->beats, loop, &r->nodes,
+				    or_default(options->beat_connections, CONNECTIONS_DEFAULT),
+				    ends->beat_done, ends->ctx);
+	if (err == 0)
+		set_timeouts(r);
+	return err;
+}
+
+void registry_deinit(struct registry *r)
+{
+	r->beats = beat_lane_free(r->beats);
+	r->requests = request_lane_free(r->requests);
+	http_nodes_deinit(&r->nodes);
+}
+
+static size_t render_write(struct registry *r, const struct beat *beat, enum machine_request what)
+{
+	const struct descriptor *d;
+	size_t n;
+
+	rcu_read_lock();
+	d = rcu_dereference(beat->node)->descriptor;
+	if (what == MACHINE_POST)
+		n = nacos_register_target(&r->api, d, r->target, sizeof(r->target));
+	else
+		n = nacos_deregister_target(&r->api, d, r->target, sizeof(r->target));
+	rcu_read_unlock();
+	return n;
+}
+
+int registry_write(struct registry *r, struct beat *beat, enum machine_request what,
+		   uint32_t serial)
+{
+	int err = -ENOBUFS;
+
+	if (render_write(r, beat, what) > 0)
+		err = request_lane_submit(r->requests,
+					  what == MACHINE_POST ? HTTP_POST : HTTP_DELETE, r->target,
+					  beat->owner, beat, serial);
+	if (err == 0)
+		registry_count(what == MACHINE_POST ? &r->counts.registers
+						    : &r->counts.deregisters);
+	return err;
+}
+
+/*
+ * The request line is rendered once and kept until the node changes. While a stale beat is still in the lane its
+ * bytes must stay, so a change waits for the next beat: at worst that one is answered "unknown".
+ */
+static bool render_beat(struct registry *r, struct beat *beat)
+{
+	const struct dom2beat_node *node;
+	size_t n = 0;
+
+	rcu_read_lock();
+	node = rcu_dereference(beat->node);
+	if (!beat->request || (beat->request_version != node->version && beat->n_inflight == 0)) {
+		n = nacos_beat_line(&r->api, node->descriptor, r->target, sizeof(r->target));
+		beat->request_version = node->version;
+	}
+	rcu_read_unlock();
+	if (n > 0) {
+		free(beat->request);
+		beat->request = strndup(r->target, n);
+	}
+	return beat->request != NULL;
+}
+
+int registry_beat(struct registry *r, struct beat *beat, uint32_t serial)
+{
+	int err = -ENOMEM;
+
+	if (render_beat(r, beat))
+		err = beat_lane_submit(r->beats, beat->request, (uint32_t)strlen(beat->request),
+				       beat, serial);
+	if (err == 0)
+		registry_count(&r->counts.beats_sent);
+	return err;
+}
+
+void registry_flush(struct registry *r, uint64_t now_ms)
+{
+	beat_lane_flush(r->beats, now_ms);
+}
+
+void registry_tick(struct registry *r, uint64_t now_ms)
+{
+	beat_lane_tick(r->beats, now_ms);
+	request_lane_tick(r->requests, now_ms);
+}
+
+uint64_t registry_due_ms(const struct registry *r)
+{
+	uint64_t beats_ms = beat_lane_due_ms(r->beats);
+	uint64_t requests_ms = request_lane_due_ms(r->requests);
+
+	return beats_ms < requests_ms ? beats_ms : requests_ms;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef HTTP_REGISTRY_H
+#define HTTP_REGISTRY_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "base/loop.h"
+#include "beat/beat.h"
+#include "http/beat_lane.h"
+#include "http/nodes.h"
+#include "http/registry_options.h"
+#include "http/request_lane.h"
+#include "nacos/request.h"
+
+/* Counted by the sender's thread, read by anyone. */
+struct sender_counts {
+	_Atomic uint64_t beats_sent;
+	_Atomic uint64_t beats_acknowledged;
+	_Atomic uint64_t beats_failed;
+	_Atomic uint64_t registers;
+	_Atomic uint64_t deregisters;
+	_Atomic uint64_t requests_failed;
+};
+
+/* One registry as the sender sees it. Must not move between init and deinit. */
+struct registry {
+	struct sender_registry_options options;
+	struct nacos_api api; /* what it is spoken to in now */
+	struct sender_counts counts;
+	struct http_nodes nodes;
+	struct request_lane *requests;
+	struct beat_lane *beats;
+	char target[NACOS_TARGET_MAX];
+};
+
+/* Who hears of ends: both are called with ctx and the beat as tag. */
+struct registry_ends {
+	http_done_fn write_done;
+	http_done_fn beat_done;
+	void *ctx;
+};
+
+/* 0 or a negative errno; registry_deinit() in any case. loop outlives it. */
+int registry_init(struct registry *r, const struct sender_registry_options *options,
+		  struct loop *loop, const struct registry_ends *ends);
+void registry_deinit(struct registry *r);
+
+/*
+ * Renders a request of the beat's instance and gives it to a lane, in one of whose later turns its end is told.
+ * A negative errno: there is no memory, and none will be told.
+ */
+int registry_write(struct registry *r, struct beat *beat, enum machine_request what,
+		   uint32_t serial);
+/* Not written before registry_flush(). */
+int registry_beat(struct registry *r, struct beat *beat, uint32_t serial);
+void registry_flush(struct registry *r, uint64_t now_ms);
+
+void registry_tick(struct registry *r, uint64_t now_ms);
+uint64_t registry_due_ms(const struct registry *r);
+
+static inline void registry_count(_Atomic uint64_t *counter)
+{
+	atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What an end means
+ *
+ * Between the lanes, which know transport, and the machine, which knows neither HTTP nor texts: the reply is
+ * judged, the reason is kept where status lines and tools read it, and the log is told what is new. The sender's
+ * thread only.
+ */
+#include "http/verdict.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+
+/* True when it is news: the same trouble again is not worth a line. */
+static bool keep_note(struct beat *beat, int code, const char *text)
+{
+	struct beat_note *note = NULL;
+
+	atomic_store_explicit(&beat->code, (uint32_t)code, memory_order_relaxed);
+	if (!text[0] && !beat->note)
+		return false;
+	if (text[0]) {
+		if (beat->note && strncmp(beat->note->text, text, sizeof(note->text) - 1) == 0)
+			return false;
+		note = calloc(1, sizeof(*note));
+		if (!note)
+			return false;
+		note->code = code;
+		snprintf(note->text, sizeof(note->text), "%s", text);
+	}
+	beat_set_note(beat, note);
+	return true;
+}
+
+static enum machine_outcome outcome_of(const struct nacos_outcome *o)
+{
+	switch (o->verdict) {
+	case NACOS_OK:
+		return MACHINE_OK;
+	case NACOS_UNKNOWN:
+		return MACHINE_UNKNOWN;
+	case NACOS_REFUSED:
+		return MACHINE_REFUSED;
+	case NACOS_DENIED:
+	case NACOS_FAILED:
+	case NACOS_NO_API:
+		break;
+	}
+	return MACHINE_FAILED;
+}
+
+enum machine_outcome verdict_of(const struct registry *registry, struct beat *beat,
+				enum nacos_call call, const struct http_result *result,
+				struct nacos_outcome *o)
+{
+	if (result->end != HTTP_ANSWERED) {
+		keep_note(beat, 0, result->why);
+		return result->end == HTTP_LOST ? MACHINE_LOST : MACHINE_FAILED;
+	}
+	nacos_judge(registry->api.version, call, result->status, result->body, result->n_body, o);
+	if (keep_note(beat, o->code, o->text) &&
+	    (o->verdict == NACOS_FAILED || o->verdict == NACOS_DENIED ||
+	     o->verdict == NACOS_NO_API))
+		log_warning("registry.answer",
+			    "registry=%s node=%s status=%d code=%d text=%s next=\"tried again\"",
+			    registry->options.name, result->node, result->status, o->code,
+			    LOG_Q(o->text));
+	return outcome_of(o);
+}
