@@ -136,3 +136,8 @@ int onebeat__spec_check(const struct onebeat_spec *spec)
 		r = ONEBEAT_E_ENABLED;
 	return r;
 }
+
+int onebeat_check(const struct onebeat_spec *spec)
+{
+	return onebeat__spec_check(spec);
+}

@@ -127,7 +127,12 @@ extern "C" {
 	X(ONEBEAT_E_TIMEOUT, -42, "the time given was over before the state was reached")                          \
 	X(ONEBEAT_E_DETACHED, -43,                                                                                 \
 	  "no agent is attached at present: what was told is kept for it")                                         \
-	X(ONEBEAT_E_SYSTEM, -44, "a system call failed: errno tells which way")
+	X(ONEBEAT_E_SYSTEM, -44, "a system call failed: errno tells which way")                                    \
+	X(ONEBEAT_E_LISTEN, -45,                                                                                   \
+	  "the descriptor is not a listening TCP socket: bind and listen first")                                   \
+	X(ONEBEAT_E_ENVIRONMENT, -46,                                                                              \
+	  "an environment variable is wrong: ONEBEAT_ENABLED is true or false, ONEBEAT_MANAGEMENT_PORT is in "     \
+	  "1..65535")
 
 enum onebeat_error {
 	ONEBEAT_OK = 0,
@@ -326,6 +331,98 @@ int onebeat_deregister(struct onebeat_instance *inst);
  * it only gives back the child's own memory. Errors: none; returns 0.
  */
 int onebeat_close(struct onebeat *ob);
+
+/*
+ * What onebeat_register() would say of this spec by itself: every rule that the library knows, nothing sent,
+ * nothing kept. Any thread, forked children too. Errors: those of a bad spec.
+ */
+int onebeat_check(const struct onebeat_spec *spec);
+
+/*
+ * Auto-registration, for a program that owns its listening socket: tell it the socket once it listens, and
+ * the instance follows the server's life. The calls of this part may be made from any thread, but not from
+ * a signal handler; in a forked child they return ONEBEAT_E_FORKED (the parent's registration goes on for
+ * both) but for onebeat_auto_close(), which gives back the child's own memory.
+ */
+struct onebeat_auto;
+
+struct onebeat_auto_options {
+	size_t size;                        /* sizeof(struct onebeat_auto_options) */
+	const struct onebeat_options *open; /* of the handle; NULL: onebeat_options_init() */
+	/*
+	 * The instance. service may be NULL: ONEBEAT_SERVICE in the environment. port may be 0: that of the
+	 * first socket that listens. ip left out: the socket's own address when it is bound to one that is
+	 * not loopback, else the agent's choice.
+	 */
+	const struct onebeat_spec *spec;
+	int enabled; /* onebeat_auto_options_init() sets 1; ONEBEAT_ENABLED decides when it is set */
+	uint32_t wait_ms; /* how long starting waits for the registry's word; 0: not at all */
+	/*
+	 * Where the program is managed, when that is another port than the instance's: registered beside it,
+	 * same place and metadata, and named in its metadata as management.port. 0: ONEBEAT_MANAGEMENT_PORT,
+	 * else none.
+	 */
+	uint32_t management_port;
+	const char *management_service; /* NULL: the service's name and "-management" */
+	/*
+	 * Called once a start, when the registry has confirmed all that was registered: by the thread that
+	 * starts (wait_ms) or attends. It may make any call but onebeat_auto_close(). NULL: nobody.
+	 */
+	void (*registered)(void *ctx, struct onebeat_auto *a);
+	void *ctx;
+};
+
+static inline struct onebeat_auto_options onebeat_auto_options_init(void)
+{
+	struct onebeat_auto_options o = {
+		sizeof(struct onebeat_auto_options), NULL, NULL, 1, 0, 0, NULL, NULL, NULL
+	};
+
+	return o;
+}
+
+/*
+ * Copies the options; connects to nobody yet. *out belongs to the caller until onebeat_auto_close(); NULL after
+ * an error. Errors: NULL, SIZE, FLAGS, ENABLED, ENVIRONMENT, SYSTEM, those of a bad spec (port 0 apart), and
+ * PORT, SERVICE_LONG, SERVICE_CHARS for what is said of management.
+ */
+int onebeat_auto_new(struct onebeat_auto **out, const struct onebeat_auto_options *options);
+
+/*
+ * A socket listens: where no port is known yet it takes the socket's, then it starts. Later sockets change
+ * nothing. The descriptor stays the caller's and is not kept.
+ * Errors: HANDLE, FORKED, LISTEN and those of onebeat_auto_start().
+ */
+int onebeat_auto_bind(struct onebeat_auto *a, int listen_fd);
+
+/*
+ * Opens a handle and registers; 0 and nothing done when it runs already, or is not enabled. After TIMEOUT,
+ * DETACHED and REFUSED (wait_ms alone gives them) it runs, and agent and library go on trying; after any
+ * other error it does not run, and may be started again. Errors: HANDLE, FORKED, PORT (none is known),
+ * and those of onebeat_open(), onebeat_register() and onebeat_wait().
+ */
+int onebeat_auto_start(struct onebeat_auto *a);
+
+/* Withdraws what it registered and closes its handle; 0 and nothing done when it does not run. Errors: HANDLE, FORKED. */
+int onebeat_auto_stop(struct onebeat_auto *a);
+
+/*
+ * onebeat_attend() for its handle, and the word to registered() when that is due; call it as that one. 0 when
+ * it does not run. Errors: HANDLE, FORKED, DETACHED.
+ */
+int onebeat_auto_attend(struct onebeat_auto *a);
+
+/*
+ * What runs, for onebeat_status(), _set_status(), _tick(), _wait() and onebeat_fd(): NULL when it does not run,
+ * in a forked child, or when there is no second instance for management. Valid until it stops; not to be
+ * deregistered or closed by the caller.
+ */
+struct onebeat *onebeat_auto_handle(struct onebeat_auto *a);
+struct onebeat_instance *onebeat_auto_instance(struct onebeat_auto *a);
+struct onebeat_instance *onebeat_auto_management(struct onebeat_auto *a);
+
+/* Stops and frees it. NULL is allowed. No other thread may be in one of its calls. Returns 0. */
+int onebeat_auto_close(struct onebeat_auto *a);
 
 /* A sentence for a code; never NULL; static. Async-signal-safe. */
 const char *onebeat_strerror(int error);

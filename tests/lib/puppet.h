@@ -50,6 +50,10 @@ extern const struct puppet_command puppet_process_commands[];
 extern const struct puppet_command puppet_numbers_commands[];
 extern const struct puppet_command puppet_fork_commands[];
 extern const struct puppet_command puppet_thread_commands[];
+extern const struct puppet_command puppet_auto_commands[];
+
+/* From here on commands know inst as name; whose it is does not matter to them. */
+void puppet_name_it(struct puppet *p, const char *name, struct onebeat_instance *inst);
 
 /* Does one command, or all that come on stdin. */
 void puppet_obey(struct puppet *p, char *line);

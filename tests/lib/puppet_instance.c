@@ -88,6 +88,15 @@ static struct puppet_name *remember(struct puppet *p, const char *name)
 	return n;
 }
 
+void puppet_name_it(struct puppet *p, const char *name, struct onebeat_instance *inst)
+{
+	struct puppet_name *n = find(p, name);
+
+	if (!n)
+		n = remember(p, name);
+	n->inst = inst;
+}
+
 void puppet_note_lease(struct puppet *p)
 {
 	int fd = onebeat_fd(p->ob);

@@ -20,6 +20,9 @@
  *   thread COMMAND ...    another thread does it while the first waits
  *   leavemain    the first thread ends, another goes on with the commands
  *   publish N    threads that update the last one for ever: weight and md.v are always the same number
+ *   autonew [enabled=0|1 wait=MS management=PORT management_service=S] spec ...    auto-registration: what it is
+ *   autobind [fd=N]    the last socket that listens, or another    autostart    autostop    autoattend    autoclose
+ *   autostate -> running= managed= said=    autoname NAME [management]    commands above then know its instance
  *   setuid UID    touch MIB    core    a crash leaves a core file from here on
  *
  * Values may have %XX for a byte. Input is read unbuffered, because several processes may go on with it.
@@ -126,7 +129,7 @@ const char *puppet_option(char **words, const char *key, const char *fallback)
 
 static const struct puppet_command *const tables[] = {
 	puppet_instance_commands, puppet_process_commands, puppet_numbers_commands,
-	puppet_fork_commands,     puppet_thread_commands,
+	puppet_fork_commands,     puppet_thread_commands,  puppet_auto_commands,
 };
 
 static const struct puppet_command *find_command(const char *name)
