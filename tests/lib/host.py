@@ -16,6 +16,7 @@ import shlex
 import signal
 import subprocess
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 
@@ -129,6 +130,10 @@ class Program:
 Request = collections.namedtuple("Request", "t boottime_ms conn n method target status code ua")
 
 
+class AdminError(Exception):
+    """What the admin page refused, and why."""
+
+
 class Registry(Program):
     """onebeat-registry; port 0 the first time, the same port when it is started again."""
 
@@ -176,6 +181,17 @@ class Registry(Program):
 
     def stats(self):
         return json.loads(self.get("/onebeat/stats"))
+
+    def admin(self, verb="", body=None, **params):
+        """POST to the admin page, GET without a verb; returns what it shows, raises what it refuses."""
+        request = urllib.request.Request(f"{self.address}/registry/admin/{verb}?{urllib.parse.urlencode(params)}",
+                                         data=(body or "").encode() if verb else None,
+                                         headers={"Content-Type": "text/plain"})
+        try:
+            with OPENER.open(request, timeout=10) as reply:
+                return json.load(reply)
+        except urllib.error.HTTPError as refused:
+            raise AdminError(f"{refused.code}: {refused.read().decode().strip()}") from None
 
 
 class Onebeatd(Program):
@@ -315,6 +331,9 @@ class Host:
     def start_registry(self, **kwargs):
         self.registry = self.keep(Registry(self.folder, **kwargs))
         return self.registry
+
+    def registry_admin(self, verb="", body=None, **params):
+        return self.registry.admin(verb, body, **params)
 
     def start_agent(self, urls=None, **kwargs):
         self.agent = self.keep(Onebeatd(self.folder, urls or [self.registry.address], **kwargs))

@@ -119,3 +119,18 @@ const char *formdata_or(const struct formdata *f, const char *name, const char *
 
 	return value ? value : fallback;
 }
+
+bool formdata_number(const struct formdata *f, const char *name, long min, long max, long usual,
+		     long *out)
+{
+	const char *value = formdata_get(f, name);
+	size_t n = value ? strspn(value, "0123456789") : 0;
+
+	*out = usual;
+	if (!value)
+		return true;
+	if (!n || n > 9 || value[n])
+		return false;
+	*out = strtol(value, NULL, 10);
+	return *out >= min && *out <= max;
+}

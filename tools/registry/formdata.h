@@ -2,6 +2,7 @@
 #ifndef REGISTRY_FORMDATA_H
 #define REGISTRY_FORMDATA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct formdata_pair {
@@ -29,5 +30,8 @@ const char *formdata_raw(const struct formdata *f, const char *name);
 /* The same without white space around it; a blank value is NULL too. Trims in place. */
 const char *formdata_get(const struct formdata *f, const char *name);
 const char *formdata_or(const struct formdata *f, const char *name, const char *fallback);
+/* A decimal number from min to max; *out is usual when there is none. False: it is no such number. */
+bool formdata_number(const struct formdata *f, const char *name, long min, long max, long usual,
+		     long *out);
 
 #endif

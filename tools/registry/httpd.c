@@ -19,12 +19,16 @@
  */
 #include "httpd.h"
 
+#include "admin.h"
 #include "mode.h"
 #include "respond.h"
+#include "send.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <limits.h>
 #include <microhttpd.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,7 +43,6 @@ enum {
 	MAX_CONNECTIONS = 8192,
 	BODY_MAX = 2 * 1024 * 1024, /* larger forms are not parsed, as in the container */
 	POOL = 64 * 1024, /* of each connection, cleared for each request; its head must fit */
-	CHUNK_MAX = 8 * 1024,
 };
 
 struct connection {
@@ -53,6 +56,13 @@ struct exchange {
 	struct sbuf body;
 	bool begun;
 	bool body_too_large;
+	struct fault_hit fault;
+	struct api_reply reply;
+	bool answered; /* the reply is made; it may wait */
+	bool waits;
+	uint64_t due_ms; /* of the boot's clock */
+	struct MHD_Connection *con;
+	TAILQ_ENTRY(exchange) link; /* of those that wait, by due_ms */
 };
 
 static uint64_t boottime_ms(void)
@@ -95,22 +105,28 @@ static void *on_target(void *cls, const char *target, struct MHD_Connection *con
 	struct exchange *x = calloc(1, sizeof(*x));
 
 	(void)cls;
-	(void)con;
-	if (x)
+	if (x) {
+		x->con = con;
+		x->reply = (struct api_reply)API_REPLY_NULL;
 		x->target = strdup(target);
+	}
 	return x;
 }
 
 static void on_completed(void *cls, struct MHD_Connection *con, void **context,
 			 enum MHD_RequestTerminationCode why)
 {
+	struct httpd *s = cls;
 	struct exchange *x = *context;
 
-	(void)cls;
-	(void)con;
-	(void)why;
 	if (!x)
 		return;
+	if (x->waits)
+		TAILQ_REMOVE(&s->waiting, x, link);
+	if (x->fault.kind == FAULT_RESET_AFTER && why == MHD_REQUEST_TERMINATED_COMPLETED_OK)
+		send_reset(con);
+	fault_hit_deinit(&x->fault);
+	sbuf_deinit(&x->reply.body);
 	sbuf_deinit(&x->body);
 	free(x->target);
 	free(x);
@@ -138,7 +154,7 @@ static bool head_is_legal(const struct httpd *s, struct MHD_Connection *con,
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
 		con, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
 
-	if (info && info->header_size > s->options.mode->head_max)
+	if (info && info->header_size > s->api.mode->head_max)
 		return false;
 	if (strcmp(version, MHD_HTTP_VERSION_1_1) == 0 && !header(con, MHD_HTTP_HEADER_HOST))
 		return false;
@@ -155,14 +171,49 @@ static bool takes_body(const struct httpd *s, struct MHD_Connection *con, const 
 	if (!type || strncasecmp(type, form, strlen(form)) != 0 || x->body_too_large)
 		return false;
 	if (strcmp(method, "POST") == 0)
-		return !s->options.mode->loses_post_body ||
+		return !s->api.mode->loses_post_body ||
 		       strncmp(x->target, "/nacos/v1/ns/", strlen("/nacos/v1/ns/")) != 0;
 	return strcmp(method, "PUT") == 0 || strcmp(method, "DELETE") == 0 ||
 	       strcmp(method, "PATCH") == 0;
 }
 
+static bool is_for_admin(const struct exchange *x)
+{
+	return strncmp(x->target, ADMIN_PATH, strlen(ADMIN_PATH)) == 0;
+}
+
+static bool is_from_loopback(struct MHD_Connection *con)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+		con, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	const struct sockaddr *peer = info ? info->client_addr : NULL;
+
+	if (peer && peer->sa_family == AF_INET)
+		return ntohl(((const struct sockaddr_in *)peer)->sin_addr.s_addr) >> 24 == 127;
+	return peer && peer->sa_family == AF_INET6 &&
+	       IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)peer)->sin6_addr);
+}
+
+/* Does what the request asks for; or what a fault does in its place. */
+static void carry_out(struct httpd *s, struct MHD_Connection *con, struct exchange *x,
+		      struct api_request *req, const char *version)
+{
+	struct api_reply *out = &x->reply;
+
+	if (!head_is_legal(s, con, x, version))
+		respond_html(out, MHD_HTTP_BAD_REQUEST);
+	else if (!is_for_admin(x) && x->fault.kind != FAULT_NONE && x->fault.kind < FAULT_DELAY)
+		fault_reply(&x->fault, req, out);
+	else if (!is_for_admin(x))
+		api_serve(&s->api, req, out);
+	else if (!is_from_loopback(con))
+		respond_html(out, MHD_HTTP_FORBIDDEN);
+	else
+		admin_serve(s, req, x->body.data, out);
+}
+
 static void serve(struct httpd *s, struct MHD_Connection *con, struct exchange *x,
-		  const char *method, const char *version, struct api_reply *out)
+		  const char *method, const char *version)
 {
 	struct api_request req = {
 		.method = method,
@@ -170,71 +221,23 @@ static void serve(struct httpd *s, struct MHD_Connection *con, struct exchange *
 		.user_agent = header(con, MHD_HTTP_HEADER_USER_AGENT),
 		.now_ms = store_ms(s),
 	};
+	struct api_reply *out = &x->reply;
 	char *path = strdup(x->target), *query = path;
 	int r = path ? 0 : -ENOMEM;
 
 	req.path = strsep(&query, "?");
 	if (r == 0 && query)
 		r = formdata_parse(&req.params, query);
-	if (r == 0 && x->body.data && takes_body(s, con, x, method))
+	if (r == 0 && x->body.data && !is_for_admin(x) && takes_body(s, con, x, method))
 		r = formdata_parse(&req.params, x->body.data);
 	if (r != 0 || x->body.failed)
 		respond_html(out, MHD_HTTP_SERVICE_UNAVAILABLE);
-	else if (!head_is_legal(s, con, x, version))
-		respond_html(out, MHD_HTTP_BAD_REQUEST);
 	else
-		api_serve(&s->api, &req, out);
+		carry_out(s, con, x, &req, version);
 	if (out->body.failed)
 		respond_html(out, MHD_HTTP_SERVICE_UNAVAILABLE);
 	formdata_deinit(&req.params);
 	free(path);
-}
-
-static ssize_t read_body(void *cls, uint64_t at, char *to, size_t max)
-{
-	const struct sbuf *body = cls;
-	size_t left = body->len - (size_t)at;
-
-	if (!left)
-		return MHD_CONTENT_READER_END_OF_STREAM;
-	memcpy(to, body->data + at, left < max ? left : max);
-	return (ssize_t)(left < max ? left : max);
-}
-
-static void free_body(void *cls)
-{
-	struct sbuf *body = cls;
-
-	sbuf_deinit(body);
-	free(body);
-}
-
-/* Moves the body into a response of unknown size, which is sent in chunks. */
-static struct MHD_Response *chunked_response(struct sbuf *body)
-{
-	size_t block = body->len < CHUNK_MAX ? body->len + 1 : CHUNK_MAX;
-	struct sbuf *moved = malloc(sizeof(*moved));
-	struct MHD_Response *response;
-
-	if (!moved)
-		return NULL;
-	*moved = *body;
-	*body = (struct sbuf)SBUF_NULL;
-	response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, block, read_body, moved,
-						     free_body);
-	if (!response)
-		free_body(moved);
-	return response;
-}
-
-static struct MHD_Response *fixed_response(struct sbuf *body)
-{
-	struct MHD_Response *response = MHD_create_response_from_buffer(body->len, body->data,
-									MHD_RESPMEM_MUST_FREE);
-
-	if (response)
-		*body = (struct sbuf)SBUF_NULL;
-	return response;
 }
 
 static bool closes(const struct httpd *s, const struct connection *c, int status)
@@ -245,41 +248,8 @@ static bool closes(const struct httpd *s, const struct connection *c, int status
 	       status == MHD_HTTP_NOT_IMPLEMENTED || status == MHD_HTTP_SERVICE_UNAVAILABLE;
 }
 
-/* The connection headers; keep-alive is only confirmed to those who asked for it. */
-static void add_connection(const struct httpd *s, struct MHD_Connection *con,
-			   struct MHD_Response *response, bool close_after)
-{
-	const char *asked = header(con, MHD_HTTP_HEADER_CONNECTION);
-	char timeout[32];
-
-	if (close_after) {
-		MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
-	} else if (asked && strcasecmp(asked, "keep-alive") == 0) {
-		snprintf(timeout, sizeof(timeout), "timeout=%u", s->idle_s);
-		MHD_set_response_options(response, MHD_RF_SEND_KEEP_ALIVE_HEADER, MHD_RO_END);
-		MHD_add_response_header(response, "Keep-Alive", timeout);
-	}
-}
-
-static enum MHD_Result send_reply(const struct httpd *s, struct MHD_Connection *con,
-				  const struct connection *c, struct api_reply *reply)
-{
-	struct MHD_Response *response = reply->chunked ? chunked_response(&reply->body)
-						       : fixed_response(&reply->body);
-	enum MHD_Result result;
-
-	if (!response)
-		return MHD_NO;
-	if (reply->type)
-		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, reply->type);
-	add_connection(s, con, response, closes(s, c, reply->status));
-	result = MHD_queue_response(con, (unsigned int)reply->status, response);
-	MHD_destroy_response(response);
-	return result;
-}
-
 static void log_request(struct httpd *s, struct MHD_Connection *con, const struct exchange *x,
-			const struct connection *c, const char *method, const struct api_reply *r)
+			const struct connection *c, const char *method)
 {
 	uint64_t now_ms = boottime_ms();
 	struct reqlog_line line = {
@@ -289,25 +259,90 @@ static void log_request(struct httpd *s, struct MHD_Connection *con, const struc
 		.number = c->n_requests,
 		.method = method,
 		.target = x->target,
-		.status = r->status,
-		.beat_code = r->beat_code,
+		.status = x->reply.status,
+		.beat_code = x->reply.beat_code,
 		.user_agent = header(con, MHD_HTTP_HEADER_USER_AGENT),
+		.fault = x->fault.kind == FAULT_NONE ? NULL : fault_name(x->fault.kind),
 	};
 
 	reqlog_write(&s->log, &line);
 }
 
-/* Called with the head, with each piece of a body, and once more when all is there. */
+/* Makes the reply, once: what is counted and logged is what was asked, not when it is sent. The
+ * admin page is no part of what is played, so it is neither. */
+static void answer(struct httpd *s, struct MHD_Connection *con, struct exchange *x,
+		   const struct connection *c, const char *method, const char *version)
+{
+	x->answered = true;
+	if (is_for_admin(x)) {
+		serve(s, con, x, method, version);
+		return;
+	}
+	x->fault = fault_take(&s->faults, 0, method, x->target);
+	if (x->fault.kind != FAULT_RESET_BEFORE)
+		serve(s, con, x, method, version);
+	s->api.stats.requests[x->reply.kind]++;
+	log_request(s, con, x, c, method);
+}
+
+/* Takes the connection out of the library's hands until the reply is due. */
+static void wait_until_due(struct httpd *s, struct exchange *x, unsigned int ms)
+{
+	struct exchange *before;
+
+	x->waits = true;
+	x->due_ms = boottime_ms() + ms;
+	before = TAILQ_LAST(&s->waiting, exchanges);
+	while (before && before->due_ms > x->due_ms)
+		before = TAILQ_PREV(before, exchanges, link);
+	if (before)
+		TAILQ_INSERT_AFTER(&s->waiting, before, x, link);
+	else
+		TAILQ_INSERT_HEAD(&s->waiting, x, link);
+	MHD_suspend_connection(x->con);
+}
+
+static void resume(struct httpd *s, struct exchange *x)
+{
+	TAILQ_REMOVE(&s->waiting, x, link);
+	x->waits = false;
+	MHD_resume_connection(x->con);
+}
+
+/* What has waited long enough goes on: the library asks for it once more. */
+static void resume_due(struct httpd *s)
+{
+	struct exchange *x;
+
+	while ((x = TAILQ_FIRST(&s->waiting)) != NULL && x->due_ms <= boottime_ms())
+		resume(s, x);
+}
+
+static enum MHD_Result send_answer(struct httpd *s, struct exchange *x, const struct connection *c)
+{
+	struct send_how how = {
+		.close = closes(s, c, x->reply.status),
+		.half = x->fault.kind == FAULT_HALF,
+		.idle_s = s->idle_s,
+	};
+
+	if (x->fault.kind == FAULT_RESET_BEFORE || x->fault.kind == FAULT_LOST) {
+		send_reset(x->con);
+		return MHD_NO;
+	}
+	return send_reply(x->con, &x->reply, &how);
+}
+
+/* Called with the head, with each piece of a body, once more when all is there, and again when a
+ * reply has waited. */
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *con, const char *url,
 				  const char *method, const char *version, const char *upload,
 				  size_t *upload_size, void **context)
 {
-	struct api_reply reply = API_REPLY_NULL;
 	struct httpd *s = cls;
 	struct exchange *x = *context;
 	struct connection *c =
 		MHD_get_connection_info(con, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
-	enum MHD_Result result;
 
 	(void)url;
 	if (!c || !x || !x->target)
@@ -324,12 +359,14 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *con, const c
 		*upload_size = 0;
 		return MHD_YES;
 	}
-	serve(s, con, x, method, version, &reply);
-	s->api.stats.requests[reply.kind]++;
-	log_request(s, con, x, c, method, &reply);
-	result = send_reply(s, con, c, &reply);
-	sbuf_deinit(&reply.body);
-	return result;
+	if (!x->answered) {
+		answer(s, con, x, c, method, version);
+		if (x->fault.ms) {
+			wait_until_due(s, x, x->fault.ms);
+			return MHD_YES;
+		}
+	}
+	return send_answer(s, x, c);
 }
 
 /* As many connections as the process may have; the library stops accepting before that. */
@@ -347,8 +384,8 @@ static unsigned int connection_limit(void)
 
 static struct MHD_Daemon *start_daemon(struct httpd *s, int listen_fd)
 {
-	return MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, on_request, s,
-				MHD_OPTION_LISTEN_SOCKET, listen_fd, MHD_OPTION_CONNECTION_LIMIT,
+	return MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request,
+				s, MHD_OPTION_LISTEN_SOCKET, listen_fd, MHD_OPTION_CONNECTION_LIMIT,
 				connection_limit(), MHD_OPTION_CONNECTION_TIMEOUT, s->idle_s,
 				MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL,
 				MHD_OPTION_URI_LOG_CALLBACK, on_target, s,
@@ -363,6 +400,7 @@ int httpd_init(struct httpd *s, int listen_fd, const struct httpd_options *optio
 	int r;
 
 	*s = (struct httpd){ .options = *options, .log = REQLOG_NULL, .started_ms = boottime_ms() };
+	TAILQ_INIT(&s->waiting);
 	s->idle_s = idle_s < 1.0 ? 1 : (unsigned int)idle_s;
 	r = api_init(&s->api, options->mode, options->time_scale);
 	if (r != 0) {
@@ -383,23 +421,31 @@ int httpd_init(struct httpd *s, int listen_fd, const struct httpd_options *optio
 
 void httpd_deinit(struct httpd *s)
 {
+	while (!TAILQ_EMPTY(&s->waiting)) /* the library stops with none suspended only */
+		resume(s, TAILQ_FIRST(&s->waiting));
 	if (s->daemon)
 		MHD_stop_daemon(s->daemon);
 	s->daemon = NULL;
+	fault_clear(&s->faults);
 	reqlog_deinit(&s->log);
 	api_deinit(&s->api);
 }
 
-/* Milliseconds to sleep: until the library's next time-out or the store's next tick. */
+/* Milliseconds to sleep: until the library's next time-out, the store's next tick or the next
+ * reply that waits. */
 static int sleep_ms(const struct httpd *s, uint64_t next_tick_ms)
 {
+	const struct exchange *waits = TAILQ_FIRST(&s->waiting);
 	MHD_UNSIGNED_LONG_LONG library_ms;
+	uint64_t now_ms = boottime_ms();
 	double ms = INT_MAX;
 
 	if (next_tick_ms != UINT64_MAX)
 		ms = ((double)next_tick_ms - (double)store_ms(s)) / s->options.time_scale + 1.0;
 	if (MHD_get_timeout(s->daemon, &library_ms) == MHD_YES && (double)library_ms < ms)
 		ms = (double)library_ms;
+	if (waits && (double)waits->due_ms - (double)now_ms < ms)
+		ms = (double)waits->due_ms - (double)now_ms;
 	return ms < 0.0 ? 0 : ms > INT_MAX ? INT_MAX : (int)ms;
 }
 
@@ -418,6 +464,7 @@ int httpd_run(struct httpd *s, int stop_fd)
 			return -errno;
 		if (fds[1].revents)
 			return 0;
+		resume_due(s);
 		if (MHD_run(s->daemon) != MHD_YES)
 			return -EIO;
 	}

@@ -3,10 +3,12 @@
 #define REGISTRY_HTTPD_H
 
 #include "api.h"
+#include "fault.h"
 #include "reqlog.h"
 
 struct MHD_Daemon;
-struct sockaddr_storage;
+
+TAILQ_HEAD(exchanges, exchange);
 
 struct httpd_options {
 	const struct mode *mode;
@@ -19,6 +21,8 @@ struct httpd {
 	struct httpd_options options;
 	struct api api;
 	struct reqlog log;
+	struct faults faults;
+	struct exchanges waiting;
 	struct MHD_Daemon *daemon;
 	unsigned int idle_s;
 	uint64_t started_ms;

@@ -69,6 +69,7 @@ void reqlog_write(struct reqlog *log, const struct reqlog_line *line)
 	else
 		sbuf_add(&b, "null");
 	put_text(&b, "ua", line->user_agent);
+	put_text(&b, "fault", line->fault);
 	sbuf_add(&b, "}\n");
 	write_out(log, &b);
 	sbuf_deinit(&b);

@@ -22,6 +22,7 @@ struct reqlog_line {
 	int status;
 	int beat_code;          /* 0 is none */
 	const char *user_agent; /* or NULL */
+	const char *fault;      /* what met the request, or NULL */
 };
 
 /* Creates or empties the file. Returns 0 or a negative errno. */

@@ -64,21 +64,28 @@ static void free_instance(struct store_instance *inst)
 	free(inst);
 }
 
-void store_deinit(struct store *s)
+void store_clear(struct store *s)
 {
 	struct store_service *svc;
 	struct store_instance *inst;
 
 	while ((svc = TAILQ_FIRST(&s->all)) != NULL) {
 		TAILQ_REMOVE(&s->all, svc, link);
+		hashtab_remove(&s->services, &svc->node);
 		while ((inst = TAILQ_FIRST(&svc->instances)) != NULL) {
 			TAILQ_REMOVE(&svc->instances, inst, link);
+			hashtab_remove(&s->instances, &inst->node);
 			free_instance(inst);
 		}
 		free_service(svc);
 	}
 	TAILQ_INIT(&s->empties);
 	TAILQ_INIT(&s->ticks);
+}
+
+void store_deinit(struct store *s)
+{
+	store_clear(s);
 	hashtab_deinit(&s->services);
 	hashtab_deinit(&s->instances);
 }
@@ -252,6 +259,42 @@ void store_remove(struct store *s, struct store_instance *inst, uint64_t now_ms)
 		TAILQ_INSERT_TAIL(&s->empties, svc, empty);
 	}
 	free_instance(inst);
+}
+
+static struct store_key key_of(const struct store_instance *inst)
+{
+	return (struct store_key){
+		.namespace_id = inst->service->namespace_id,
+		.service = inst->service->name,
+		.cluster = inst->cluster,
+		.ip = inst->ip,
+		.port = inst->port,
+		.ephemeral = inst->ephemeral,
+	};
+}
+
+/* The key of an instance is another in another mode: all are hashed anew. */
+void store_set_mode(struct store *s, const struct mode *mode, uint64_t now_ms)
+{
+	struct store_service *svc;
+	struct store_instance *inst, *next, *twin;
+	struct store_key key;
+
+	TAILQ_FOREACH(svc, &s->all, link)
+	TAILQ_FOREACH(inst, &svc->instances, link)
+	hashtab_remove(&s->instances, &inst->node);
+	s->mode = mode;
+	TAILQ_FOREACH(svc, &s->all, link)
+	{
+		for (inst = TAILQ_FIRST(&svc->instances); inst; inst = next) {
+			next = TAILQ_NEXT(inst, link);
+			key = key_of(inst);
+			twin = store_find(s, &key);
+			hashtab_insert(&s->instances, &inst->node, instance_hash(s, &key));
+			if (twin)
+				store_remove(s, twin, now_ms);
+		}
+	}
 }
 
 static uint64_t limit_ms(const struct store *s, const struct metamap_time *t, uint64_t usual)

@@ -85,6 +85,10 @@ struct store_spec {
 /* Returns 0 or -ENOMEM. */
 int store_init(struct store *s, const struct mode *mode);
 void store_deinit(struct store *s);
+/* Forgets all, as a restart does. */
+void store_clear(struct store *s);
+/* Becomes another server with the same instances; of two that are one there, the older goes. */
+void store_set_mode(struct store *s, const struct mode *mode, uint64_t now_ms);
 
 struct store_service *store_service(const struct store *s, const char *namespace_id,
 				    const char *name);
