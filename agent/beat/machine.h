@@ -8,17 +8,32 @@
 enum machine_state {
 	MACHINE_ABSENT,      /* nothing wanted, nothing ever asked of the registry */
 	MACHINE_REGISTERING, /* the wanted version is not acknowledged yet */
-	MACHINE_UP,          /* acknowledged and beaten */
+	MACHINE_UP,          /* acknowledged, and beaten unless persistent */
 	MACHINE_REJECTED,    /* the registry refuses the wanted version; tried again slowly */
 	MACHINE_LEAVING,     /* a DELETE is due, in flight or to be repeated */
 	MACHINE_GONE         /* deregistered, or given up: the server's time-out finishes it */
+};
+
+/* How the registry keeps an instance. */
+enum machine_kind {
+	MACHINE_PERSISTENT, /* until it is deleted; never beaten */
+	MACHINE_LIGHT,      /* while light beats say that it lives */
+	MACHINE_FULL /* the same with full beats, which say all of it but whether it is enabled */
 };
 
 enum machine_request {
 	MACHINE_NONE,
 	MACHINE_POST,
 	MACHINE_BEAT,
-	MACHINE_DELETE
+	MACHINE_DELETE,
+	MACHINE_FULL_BEAT
+};
+
+/* What what is due now would do to a registry if all instances did it at once. */
+enum machine_pace {
+	MACHINE_AT_ONCE,   /* nothing: it is somebody's wish, or a beat at its time */
+	MACHINE_PACE_POST, /* registering again, after the registry lost it or to make sure of it */
+	MACHINE_PACE_BEAT  /* a beat that is late by a whole interval: the machine was asleep */
 };
 
 /* What became of a request, judged by whoever reads replies. */
@@ -27,6 +42,7 @@ enum machine_outcome {
 	MACHINE_UNKNOWN, /* a beat, and the registry does not know the instance */
 	MACHINE_REFUSED, /* the instance's own fault: 400, or failing alike on every node */
 	MACHINE_FAILED,  /* answered, and transient: 5xx, 403, garbage */
+	MACHINE_AGAIN,   /* not carried out, and another way is known by now: to be sent at once */
 	MACHINE_LOST     /* not answered: the server may or may not have carried it out */
 };
 
@@ -44,8 +60,11 @@ struct machine {
 	uint32_t n_failures; /* in a row */
 	uint32_t seed;
 	uint8_t state;
-	uint8_t inflight; /* enum machine_request */
-	bool ephemeral;
+	uint8_t inflight;      /* enum machine_request */
+	uint8_t kind;          /* enum machine_kind */
+	bool out_of_phase;     /* the last beat failed: its due time is a retry's */
+	bool again;            /* the POST is one that all instances might send at once */
+	bool forget;           /* leaving without a DELETE, with a request in flight */
 	bool registered;       /* the registry is believed to know it */
 	bool probe;            /* adopted with an unanswered first POST: a light beat decides */
 	bool lost_post;        /* a POST may still be on its way: DELETE is repeated once */
@@ -53,6 +72,7 @@ struct machine {
 	uint64_t due_ms;       /* when machine_take() has something to do; CLOCK_NEVER: nothing */
 	uint64_t write_due_ms; /* the POST, or DELETE when nothing is wanted; CLOCK_NEVER: none */
 	uint64_t beat_due_ms;  /* CLOCK_NEVER: none; while it is in flight: when it was due */
+	uint64_t hold_ms;      /* a DELETE aside, nothing is sent before; 0: no turn was given */
 	uint64_t lost_ms;      /* when a POST was lost last */
 	uint64_t refused_ms;   /* since when the acked version is refused; CLOCK_NEVER: it is not */
 	uint64_t leave_by_ms;  /* give up leaving at this time */
@@ -62,11 +82,17 @@ struct machine {
 void machine_init(struct machine *m, uint32_t seed);
 
 /* The instance is wanted in this version (> 0; a higher one replaces a lower one). */
-void machine_want(struct machine *m, uint32_t version, uint32_t period_ms, bool ephemeral,
+void machine_want(struct machine *m, uint32_t version, uint32_t period_ms, enum machine_kind kind,
 		  uint64_t now_ms);
 
 /* Wanted no more: DELETE last, if a POST was ever attempted; else GONE at once. */
 void machine_leave(struct machine *m, uint64_t now_ms);
+
+/*
+ * Nobody's any more, and left as it is at the registry: GONE as soon as nothing is in flight. A
+ * DELETE that was asked for before goes on.
+ */
+void machine_forget(struct machine *m);
 
 struct machine_past { /* what the journal says of an instance */
 	uint32_t posted;
@@ -77,7 +103,14 @@ struct machine_past { /* what the journal says of an instance */
 /* In place of the first machine_want(). A first beat whose time is not known, or makes no sense, falls due at
  * random within spread_ms. */
 void machine_adopt(struct machine *m, const struct machine_past *past, uint32_t want_version,
-		   uint32_t period_ms, bool ephemeral, uint32_t spread_ms, uint64_t now_ms);
+		   uint32_t period_ms, enum machine_kind kind, uint32_t spread_ms, uint64_t now_ms);
+
+/*
+ * Before machine_take(): must what is due now wait for its turn? Then machine_hold() says when that
+ * comes, now or later. A turn that was missed by more than a second is void, and asked for again.
+ */
+enum machine_pace machine_pace(const struct machine *m, uint64_t now_ms);
+void machine_hold(struct machine *m, uint64_t until_ms);
 
 /*
  * What is to be sent now, or MACHINE_NONE. It is in flight until machine_reply() with its serial;
@@ -99,6 +132,11 @@ void machine_lost_copy(struct machine *m, uint32_t serial, uint64_t now_ms);
 static inline uint64_t machine_beat_due_ms(const struct machine *m)
 {
 	return m->beat_due_ms;
+}
+
+static inline bool machine_ephemeral(const struct machine *m)
+{
+	return m->kind != MACHINE_PERSISTENT;
 }
 
 static inline uint64_t machine_due_ms(const struct machine *m)

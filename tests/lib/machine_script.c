@@ -15,12 +15,13 @@ bool machine_script_same(const struct machine *a, const struct machine *b)
 	       a->interval_ms == b->interval_ms && a->serial == b->serial &&
 	       a->inflight_version == b->inflight_version && a->n_failures == b->n_failures &&
 	       a->seed == b->seed && a->state == b->state && a->inflight == b->inflight &&
-	       a->ephemeral == b->ephemeral && a->registered == b->registered &&
-	       a->probe == b->probe && a->lost_post == b->lost_post &&
-	       a->n_deletes == b->n_deletes && a->due_ms == b->due_ms &&
-	       a->write_due_ms == b->write_due_ms && a->beat_due_ms == b->beat_due_ms &&
-	       a->lost_ms == b->lost_ms && a->refused_ms == b->refused_ms &&
-	       a->leave_by_ms == b->leave_by_ms;
+	       a->kind == b->kind && a->again == b->again && a->out_of_phase == b->out_of_phase &&
+	       a->forget == b->forget && a->hold_ms == b->hold_ms &&
+	       a->registered == b->registered && a->probe == b->probe &&
+	       a->lost_post == b->lost_post && a->n_deletes == b->n_deletes &&
+	       a->due_ms == b->due_ms && a->write_due_ms == b->write_due_ms &&
+	       a->beat_due_ms == b->beat_due_ms && a->lost_ms == b->lost_ms &&
+	       a->refused_ms == b->refused_ms && a->leave_by_ms == b->leave_by_ms;
 }
 
 struct world {
@@ -87,17 +88,24 @@ static void act(struct world *w, const struct machine_script_step *s)
 	switch (s->op) {
 	case SCRIPT_WANT:
 	case SCRIPT_WANT_PERSISTENT:
-		machine_want(&w->m, s->a, s->b, s->op == SCRIPT_WANT, w->now_ms);
+		machine_want(&w->m, s->a, s->b, s->c, w->now_ms);
 		break;
 	case SCRIPT_LEAVE:
 		machine_leave(&w->m, w->now_ms);
+		break;
+	case SCRIPT_FORGET:
+		machine_forget(&w->m);
+		break;
+	case SCRIPT_HOLD:
+		machine_hold(&w->m, w->now_ms + s->a);
 		break;
 	case SCRIPT_PAST_DUE:
 		w->past_due_ms = (uint64_t)s->a + s->b;
 		break;
 	case SCRIPT_ADOPT:
 	case SCRIPT_ADOPT_PERSISTENT:
-		machine_adopt(&w->m, &past, s->d, SCRIPT_PERIOD_MS, s->op == SCRIPT_ADOPT,
+		machine_adopt(&w->m, &past, s->d, SCRIPT_PERIOD_MS,
+			      s->op == SCRIPT_ADOPT ? MACHINE_LIGHT : MACHINE_PERSISTENT,
 			      SCRIPT_SPREAD_MS, w->now_ms);
 		break;
 	case SCRIPT_REPLY:
@@ -130,6 +138,10 @@ static void play_step(struct world *w, const struct machine_script_step *s)
 		break;
 	case SCRIPT_DUE:
 		check_due(w, s);
+		break;
+	case SCRIPT_PACE:
+		cr_assert_eq(machine_pace(&w->m, w->now_ms), s->a, "step %u seed %u: pace %d",
+			     w->n_step, w->seed, machine_pace(&w->m, w->now_ms));
 		break;
 	case SCRIPT_ACKED:
 		cr_assert_eq(w->m.acked, s->a, "step %u: acked %u", w->n_step, w->m.acked);

@@ -24,6 +24,9 @@ enum machine_script_op {
 	SCRIPT_WANT,
 	SCRIPT_WANT_PERSISTENT,
 	SCRIPT_LEAVE,
+	SCRIPT_FORGET,
+	SCRIPT_HOLD,
+	SCRIPT_PACE,
 	SCRIPT_PAST_DUE,
 	SCRIPT_ADOPT,
 	SCRIPT_ADOPT_PERSISTENT,
@@ -47,9 +50,15 @@ struct machine_script_step {
 #define STEP(op, a, b, c, d) ((struct machine_script_step){ op, a, b, c, d })
 
 /* The vocabulary of the scripts. Times are in ms, and relative to the script's clock. */
-#define WANT(version) STEP(SCRIPT_WANT, version, SCRIPT_PERIOD_MS, 0, 0)
-#define WANT_EVERY(version, period_ms) STEP(SCRIPT_WANT, version, period_ms, 0, 0)
-#define WANT_PERSISTENT(version) STEP(SCRIPT_WANT_PERSISTENT, version, SCRIPT_PERIOD_MS, 0, 0)
+#define WANT(version) STEP(SCRIPT_WANT, version, SCRIPT_PERIOD_MS, MACHINE_LIGHT, 0)
+#define WANT_EVERY(version, period_ms) STEP(SCRIPT_WANT, version, period_ms, MACHINE_LIGHT, 0)
+#define WANT_FULL(version) STEP(SCRIPT_WANT, version, SCRIPT_PERIOD_MS, MACHINE_FULL, 0)
+#define WANT_PERSISTENT(version) \
+	STEP(SCRIPT_WANT_PERSISTENT, version, SCRIPT_PERIOD_MS, MACHINE_PERSISTENT, 0)
+#define FORGET STEP(SCRIPT_FORGET, 0, 0, 0, 0)
+/* What is due now needs this pace; it gets its turn so many ms ahead. */
+#define PACE(pace) STEP(SCRIPT_PACE, MACHINE_##pace, 0, 0, 0)
+#define HOLD(ms) STEP(SCRIPT_HOLD, ms, 0, 0, 0)
 #define LEAVE STEP(SCRIPT_LEAVE, 0, 0, 0, 0)
 #define ADOPT(posted, acked, deleted, want) STEP(SCRIPT_ADOPT, posted, acked, deleted, want)
 #define ADOPT_PERSISTENT(posted, acked, deleted, want) \
@@ -70,6 +79,8 @@ struct machine_script_step {
 #define STATE(state) STEP(SCRIPT_STATE, MACHINE_##state, 0, 0, 0)
 #define DUE(from_ms, to_ms) STEP(SCRIPT_DUE, from_ms, to_ms, 0, 0)
 #define DUE_NOW DUE(0, 0)
+/* Of a persistent instance that is up: posted again from time to time. */
+#define DUE_SELDOM DUE(540000, 600000)
 #define DUE_NEVER STEP(SCRIPT_DUE, UINT32_MAX, UINT32_MAX, 0, 0)
 #define ACKED(version) STEP(SCRIPT_ACKED, version, 0, 0, 0)
 #define REJECTED(version) STEP(SCRIPT_REJECTED, version, 0, 0, 0)

@@ -92,7 +92,7 @@ Test(machine, wanting_again_before_the_delete_was_sent_cancels_it)
 	PLAY(UP_IN(1), TAKE_WHEN_DUE(BEAT), LEAVE, WANT(1), STATE(UP), DUE_NEVER, REPLY(OK),
 	     STATE(UP), DUE(5000, 5000));
 	PLAY(WANT_PERSISTENT(1), TAKE(POST), REPLY(OK), LEAVE, WANT_PERSISTENT(1), STATE(UP),
-	     DUE_NEVER);
+	     DUE_SELDOM);
 	PLAY(WANT(1), TAKE(POST), LEAVE, WANT(1), STATE(REGISTERING), DUE_NEVER, REPLY(OK),
 	     STATE(UP), DUE(4500, 5000));
 }
@@ -142,7 +142,7 @@ Test(machine, an_instance_that_is_gone_starts_afresh)
 	     STATE(GONE), WANT(1), TAKE(POST), REPLY(OK), STATE(UP), ACKED(1));
 	PLAY(WANT_PERSISTENT(1), TAKE(POST), REPLY(LOST), LEAVE, TAKE(DELETE), REPLY(OK),
 	     TAKE_WHEN_DUE(DELETE), REPLY(OK), STATE(GONE), WANT_PERSISTENT(2), TAKE(POST),
-	     REPLY(OK), STATE(UP), DUE_NEVER, LEAVE, TAKE(DELETE), REPLY(OK), STATE(GONE));
+	     REPLY(OK), STATE(UP), DUE_SELDOM, LEAVE, TAKE(DELETE), REPLY(OK), STATE(GONE));
 }
 
 /* Adopting */
@@ -165,7 +165,7 @@ Test(machine, an_adopted_instance_keeps_the_time_of_its_next_beat)
 	PLAY(DUE_AHEAD(3001), ADOPT(1, 1, false, 1), DUE(0, 3000), TAKE_WHEN_DUE(BEAT));
 	/* It says nothing of instances that have no beat to come. */
 	PLAY(DUE_AHEAD(1234), ADOPT(2, 0, true, 2), STATE(REGISTERING), DUE_NOW, TAKE(POST));
-	PLAY(DUE_AHEAD(1234), ADOPT_PERSISTENT(1, 1, false, 1), STATE(UP), DUE_NEVER);
+	PLAY(DUE_AHEAD(1234), ADOPT_PERSISTENT(1, 1, false, 1), STATE(UP), DUE_SELDOM);
 }
 
 Test(machine, an_adopted_unanswered_update_is_posted)
@@ -203,8 +203,8 @@ Test(machine, a_version_wanted_during_the_deciding_beat_is_posted_behind_it)
 Test(machine, an_adopted_persistent_instance_is_posted_unless_acknowledged)
 {
 	PLAY(ADOPT_PERSISTENT(1, 0, false, 1), DUE_NOW, TAKE(POST), REPLY(OK), STATE(UP),
-	     DUE_NEVER);
-	PLAY(ADOPT_PERSISTENT(1, 1, false, 1), STATE(UP), DUE_NEVER);
+	     DUE_SELDOM);
+	PLAY(ADOPT_PERSISTENT(1, 1, false, 1), STATE(UP), DUE_SELDOM);
 }
 
 Test(machine, adopting_what_was_never_posted_is_wanting_it)

@@ -36,11 +36,12 @@ struct world {
 	uint64_t host_ms; /* when the host changes its mind next */
 	uint64_t random;
 	uint32_t seed;
-	bool ephemeral;
+	enum machine_kind kind;
 
 	uint32_t wish; /* version, 0: absent */
 	uint32_t newest_version;
 	bool given_up;
+	bool forgotten; /* since the last wish */
 
 	uint32_t held; /* version that the registry holds, 0: none */
 	uint64_t fresh_ms;
@@ -62,6 +63,11 @@ static uint32_t below(struct world *w, uint32_t n)
 	return (uint32_t)(w->random >> 32) % n;
 }
 
+static bool ephemeral(const struct world *w)
+{
+	return w->kind != MACHINE_PERSISTENT;
+}
+
 static bool calm(const struct world *w)
 {
 	return w->now_ms >= w->calm_from_ms;
@@ -81,7 +87,7 @@ static void refresh(struct world *w)
 
 static void expire(struct world *w)
 {
-	if (w->ephemeral && w->held && w->now_ms - w->fresh_ms > EXPIRY_MS)
+	if (ephemeral(w) && w->held && w->now_ms - w->fresh_ms > EXPIRY_MS)
 		w->held = 0;
 }
 
@@ -93,6 +99,10 @@ static void arrive(struct world *w, struct letter *letter)
 	case MACHINE_POST:
 		refresh(w);
 		w->held = letter->version;
+		break;
+	case MACHINE_FULL_BEAT: /* of what is there it says nothing new */
+		refresh(w);
+		w->held = w->held ? w->held : letter->version;
 		break;
 	case MACHINE_BEAT:
 		if (w->held)
@@ -134,7 +144,7 @@ static void lose(struct world *w, struct letter *letter)
 	if (fate == 0)
 		letter->arrive_ms = CLOCK_NEVER;
 	/* Nothing would ever mend what a late DELETE does to a persistent instance. */
-	if (fate == 1 && (w->ephemeral || letter->request == MACHINE_POST))
+	if (fate == 1 && (ephemeral(w) || letter->request == MACHINE_POST))
 		letter->arrive_ms = letter->answer_ms + below(w, 9000);
 }
 
@@ -172,7 +182,9 @@ static void send(struct world *w)
 	}
 	CHECK(w, !before);
 	CHECK(w, (request == MACHINE_DELETE) == (w->wish == 0));
-	CHECK(w, request != MACHINE_BEAT || w->ephemeral);
+	CHECK(w, !w->forgotten);
+	CHECK(w, request != MACHINE_BEAT || ephemeral(w));
+	CHECK(w, request != MACHINE_FULL_BEAT || w->kind == MACHINE_FULL);
 	*letter = (struct letter){ .request = request, .serial = serial, .version = w->wish };
 	post_letter(w, letter);
 	w->n_requests++;
@@ -186,7 +198,8 @@ static void check_gone(struct world *w, enum machine_outcome outcome)
 	}
 	CHECK(w, w->held == 0);
 	for (uint32_t i = 0; i < N_LETTERS; i++)
-		CHECK(w, w->letters[i].request != MACHINE_POST ||
+		CHECK(w, (w->letters[i].request != MACHINE_POST &&
+			  w->letters[i].request != MACHINE_FULL_BEAT) ||
 				 w->letters[i].arrive_ms == CLOCK_NEVER);
 }
 
@@ -198,7 +211,7 @@ static void answer(struct world *w, struct letter *letter)
 	machine_reply(&w->m, letter->serial, letter->outcome, 0, w->now_ms);
 	if (letter->overtaken)
 		CHECK(w, machine_script_same(&before, &w->m));
-	else if (machine_state(&w->m) == MACHINE_GONE)
+	else if (machine_state(&w->m) == MACHINE_GONE && !w->forgotten)
 		check_gone(w, letter->outcome);
 	if (machine_state(&w->m) == MACHINE_UP)
 		CHECK(w, w->m.acked == w->wish);
@@ -207,21 +220,34 @@ static void answer(struct world *w, struct letter *letter)
 
 /* The host */
 
+/* A machine that was forgotten and is gone knows nothing of what it sent. */
+static void lose_sight(struct world *w)
+{
+	for (uint32_t i = 0; i < N_LETTERS; i++)
+		w->letters[i].arrive_ms = CLOCK_NEVER;
+}
+
 static void change_mind(struct world *w)
 {
 	w->host_ms = w->now_ms + (below(w, 3) ? below(w, 30000) : below(w, 500));
-	if (below(w, 10) == 0 && w->ephemeral)
+	if (below(w, 10) == 0 && ephemeral(w))
 		w->held = 0; /* restarted, empty */
 	if (w->wish && below(w, 2)) {
 		w->wish = 0;
-		machine_leave(&w->m, w->now_ms);
+		w->forgotten = !ephemeral(w) && below(w, 3) == 0;
+		if (w->forgotten)
+			machine_forget(&w->m);
+		else
+			machine_leave(&w->m, w->now_ms);
 	} else {
 		/* What left comes back now and then just as it was. */
-		if (w->wish || w->newest_version == 0 || below(w, 2))
+		if (w->wish || w->newest_version == 0 || w->forgotten || below(w, 2))
 			w->newest_version++;
 		w->wish = w->newest_version;
-		w->given_up = false;
-		machine_want(&w->m, w->wish, PERIOD_MS, w->ephemeral, w->now_ms);
+		if (w->forgotten && machine_state(&w->m) == MACHINE_GONE)
+			lose_sight(w);
+		w->given_up = w->forgotten = false;
+		machine_want(&w->m, w->wish, PERIOD_MS, w->kind, w->now_ms);
 	}
 	w->n_wishes++;
 }
@@ -264,15 +290,15 @@ static void check_end(struct world *w)
 		CHECK(w, w->longest_gap_ms <= PERIOD_MS + 600);
 	} else {
 		CHECK(w, machine_state(&w->m) == MACHINE_GONE || w->n_wishes == 0);
-		CHECK(w, w->held == 0 || (w->given_up && !w->ephemeral));
+		CHECK(w, w->held == 0 || w->forgotten);
 	}
 	/* No storm: the shortest loop is a second, but for what a wish or an "unknown" starts. */
 	CHECK(w, w->n_requests < 2 * (TROUBLE_MS + CALM_MS) / 1000 + 4 * w->n_wishes);
 }
 
-static void run(uint32_t seed, bool ephemeral)
+static void run(uint32_t seed, enum machine_kind kind)
 {
-	struct world w = { .seed = seed, .ephemeral = ephemeral, .now_ms = 5000000 };
+	struct world w = { .seed = seed, .kind = kind, .now_ms = 5000000 };
 	uint64_t end_ms = w.now_ms + TROUBLE_MS + CALM_MS;
 
 	w.random = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
@@ -297,11 +323,17 @@ static void run(uint32_t seed, bool ephemeral)
 Test(machine_model, an_ephemeral_instance_ends_as_its_host_wants_it)
 {
 	for (uint32_t seed = 0; seed < 3000; seed++)
-		run(seed, true);
+		run(seed, MACHINE_LIGHT);
 }
 
 Test(machine_model, a_persistent_instance_ends_as_its_host_wants_it)
 {
 	for (uint32_t seed = 0; seed < 3000; seed++)
-		run(seed, false);
+		run(seed, MACHINE_PERSISTENT);
+}
+
+Test(machine_model, an_instance_beaten_in_full_ends_as_its_host_wants_it)
+{
+	for (uint32_t seed = 0; seed < 3000; seed++)
+		run(seed, MACHINE_FULL);
 }
