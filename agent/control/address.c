@@ -58,7 +58,7 @@ static int source_towards(const struct sockaddr *sa, socklen_t length, struct ci
 	return 0;
 }
 
-/* The same for "http://host:port", by whichever of its addresses has a route. */
+/* The same for "http[s]://host:port", by whichever of its addresses has a route. */
 static int source_towards_url(const char *url, struct cidr_address *out,
 			      char error[CONFIG_ERROR_MAX])
 {
@@ -88,11 +88,18 @@ static int source_towards_url(const char *url, struct cidr_address *out,
 static int source_towards_registry(const struct config *cfg, struct cidr_address *out,
 				   char error[CONFIG_ERROR_MAX])
 {
+	const struct config_registry *registry = &cfg->registries[0];
 	int r = -EADDRNOTAVAIL;
 
 	snprintf(error, CONFIG_ERROR_MAX, "no registry is configured");
-	for (uint32_t i = 0; cfg->n_registries > 0 && i < cfg->registries[0].n_urls && r != 0; i++)
-		r = source_towards_url(cfg->registries[0].urls[i], out, error);
+	if (cfg->n_registries == 0)
+		return r;
+	for (uint32_t i = 0; i < registry->n_urls && r != 0; i++)
+		r = source_towards_url(registry->urls[i], out, error);
+	if (r != 0 && registry->domain)
+		r = source_towards_url(registry->domain, out, error);
+	if (r != 0 && registry->endpoint)
+		r = source_towards_url(registry->endpoint, out, error);
 	return r;
 }
 

@@ -38,7 +38,7 @@ static int set(struct config *cfg, const char *section, const char *name, const 
 	       enum config_origin by, const char *where, char error[CONFIG_ERROR_MAX])
 {
 	const struct config_key *key;
-	int r = config_key_enter(cfg, section, where, &section, error);
+	int r = config_section_enter(cfg, section, by, where, &section, error);
 
 	if (r < 0)
 		return r;
@@ -131,13 +131,12 @@ static bool ip_contradicts_cidr(const struct config *cfg)
 
 int config_check(const struct config *cfg, char error[CONFIG_ERROR_MAX])
 {
-	if (cfg->n_registries == 0 || cfg->registries[0].n_urls == 0) {
-		snprintf(error, CONFIG_ERROR_MAX,
-			 "no registry: give its address as url in section [registry] of %s, "
-			 "in " REGISTRY_VARIABLE ", or with --registry",
-			 cfg->file ? cfg->file : CONFIG_FILE_DEFAULT);
-		return -EINVAL;
-	}
+	if (cfg->n_registries == 0)
+		return config_fail(
+			error,
+			"no registry: give its address as url in section [registry] of %s, "
+			"in " REGISTRY_VARIABLE ", or with --registry",
+			cfg->file ? cfg->file : CONFIG_FILE_DEFAULT);
 	if (!cfg->runtime_dir) {
 		snprintf(error, CONFIG_ERROR_MAX,
 			 "no runtime folder: " CONFIG_RUNTIME_DIR_DEFAULT
@@ -162,14 +161,33 @@ int config_check(const struct config *cfg, char error[CONFIG_ERROR_MAX])
 			 cfg->cidr);
 		return -EINVAL;
 	}
-	return 0;
+	return config_check_registries(cfg, error);
+}
+
+static void deinit_secret(struct config_secret *s)
+{
+	free(s->file);
+	free(s->credential);
+	free(s->env);
 }
 
 static void deinit_registry(struct config_registry *r)
 {
 	for (uint32_t i = 0; i < r->n_urls; i++)
 		free(r->urls[i]);
+	deinit_secret(&r->password);
+	deinit_secret(&r->secret_key);
 	free(r->name);
+	free(r->endpoint);
+	free(r->domain);
+	free(r->proxy);
+	free(r->username);
+	free(r->access_key);
+	free(r->region);
+	free(r->ca_file);
+	free(r->client_cert);
+	free(r->client_key);
+	free(r->server_name);
 	free(r->namespace_id);
 	free(r->context_of_url);
 	free(r->context_of_key);

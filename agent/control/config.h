@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "segment/allow.h"
 
-#define CONFIG_REGISTRIES_MAX 1u /* several registries come later; the shape is ready */
+#define CONFIG_REGISTRIES_MAX 16u
 #define CONFIG_URLS_MAX 32u
 
 #define CONFIG_FILE_DEFAULT "/etc/onebeat/onebeatd.conf"
@@ -24,14 +24,76 @@ enum config_origin {
 	CONFIG_BY_COMMAND
 };
 
+/* In the order of the values' names in the file. */
+enum config_api {
+	CONFIG_API_AUTO, /* v1, and v3 where a server has no v1 */
+	CONFIG_API_V1,
+	CONFIG_API_V3
+};
+
+enum config_beats {
+	CONFIG_BEATS_LIGHT,
+	CONFIG_BEATS_FULL
+};
+
+enum config_route {
+	CONFIG_ROUTE_AUTO,
+	CONFIG_ROUTE_RESPONSIBLE,
+	CONFIG_ROUTE_ANY
+};
+
+enum config_persistent {
+	CONFIG_PERSISTENT_KEEP,
+	CONFIG_PERSISTENT_REMOVE
+};
+
+enum config_tls_version {
+	CONFIG_TLS_1_2,
+	CONFIG_TLS_1_3
+};
+
+/* Where a secret is to be read; at most one is set. The secret itself is never in here. */
+struct config_secret {
+	char *file;       /* absolute path */
+	char *credential; /* name in $CREDENTIALS_DIRECTORY */
+	char *env;        /* name of a variable */
+};
+
+/* A text that is not set is NULL. */
 struct config_registry {
 	char *name;
-	char *urls[CONFIG_URLS_MAX]; /* "http://host:port", without a trailing slash */
+	char *urls[CONFIG_URLS_MAX]; /* "http[s]://host:port", without a trailing slash */
 	uint32_t n_urls;
 	const char *context; /* "/nacos", or "": one of the two below */
 	char *namespace_id;  /* "public" */
+	char *endpoint;      /* "http[s]://host:port/path[?query]" */
+	char *domain;        /* "http[s]://host:port" */
+	char *proxy;         /* "http://host:port" */
+	uint32_t api;        /* enum config_api; so are the enums below kept */
+	uint32_t beats;
+	uint32_t route;
+	uint32_t persistent;
+	uint32_t endpoint_interval_ms;
+	uint32_t connect_timeout_ms;
+	uint32_t request_timeout_ms;
+	uint32_t beat_connections;      /* a node; 0: as in struct config */
+	uint32_t request_connections;   /* a node; 0: as in struct config */
+	uint32_t reregister_per_second; /* a node */
+	char *username;
+	struct config_secret password;
+	char *access_key;
+	struct config_secret secret_key;
+	char *region;
+	bool allow_plaintext_password;
+	char *ca_file; /* NULL: the system's */
+	char *client_cert;
+	char *client_key;
+	char *server_name; /* NULL: the URL's host */
+	uint32_t tls_min_version;
+	bool tls_verify;
 
-	/* config_value.c's own */
+	/* config*.c's own */
+	uint64_t given;       /* a bit for each key that was set by somebody */
 	char *context_of_url; /* NULL: the URLs have no path */
 	char *context_of_key;
 	enum config_origin urls_by;
@@ -45,8 +107,9 @@ struct config {
 	char *runtime_dir;    /* absolute; NULL: none was found, which config_check() refuses */
 	enum log_level log_level;
 	char *control_group; /* who may read over control.sock besides us; NULL: our own group */
-	struct config_registry registries[CONFIG_REGISTRIES_MAX];
+	struct config_registry registries[CONFIG_REGISTRIES_MAX]; /* sections [registry NAME] */
 	uint32_t n_registries;
+	uint32_t registry_shown; /* the one that keys are set in or printed of */
 	/* The address to register when the client leaves it out. */
 	char *ip;                     /* NULL: found by interface, cidr or route */
 	char *interface;              /* NULL: any */

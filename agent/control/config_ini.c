@@ -27,7 +27,6 @@ struct ini_file {
 	FILE *file;
 	unsigned int line;
 	const char *section;                   /* NULL before the first heading */
-	unsigned int registry_line;            /* of its heading; 0: none yet */
 	unsigned int key_lines[CONFIG_KEYS_N]; /* where a key was set; 0: nowhere yet */
 	char *error;
 	int result;
@@ -102,31 +101,11 @@ static bool take_line(struct ini_file *f, int c, char *buf, size_t size)
 	return true;
 }
 
-/*
- * A second heading of the same name would be one registry to inih; to whoever wrote it, it was two.
- */
-static void check_registry_once(struct ini_file *f)
-{
-	char sentence[160];
-
-	if (strcmp(f->section, CONFIG_SECTION_REGISTRY) != 0)
-		return;
-	if (f->registry_line > 0) {
-		snprintf(sentence, sizeof(sentence),
-			 "a second section [registry], after that of line %u: this version takes "
-			 "one registry; its "
-			 "addresses all go into its key 'url'",
-			 f->registry_line);
-		fail(f, sentence);
-	}
-	f->registry_line = f->line;
-}
-
-/* Another rule has the same keys again. */
+/* Another registry or rule has the same keys again. */
 static void forget_lines(struct ini_file *f)
 {
 	for (size_t i = 0; i < CONFIG_KEYS_N; i++) {
-		if (strcmp(config_keys[i].section, CONFIG_SECTION_ALLOW) == 0)
+		if (strcmp(config_keys[i].section, CONFIG_SECTION_AGENT) != 0)
 			f->key_lines[i] = 0;
 	}
 }
@@ -149,10 +128,9 @@ static void enter_section(struct ini_file *f, const char *line)
 	while (n > 0 && is_blank(line[n - 1]))
 		n--;
 	snprintf(text, sizeof(text), "%.*s", (int)n, line);
-	f->result = config_key_enter(f->cfg, text, where_of(f, where), &f->section, f->error);
+	f->result = config_section_enter(f->cfg, text, CONFIG_BY_FILE, where_of(f, where),
+					 &f->section, f->error);
 	if (f->result == 0)
-		check_registry_once(f);
-	if (f->result == 0 && strcmp(f->section, CONFIG_SECTION_ALLOW) == 0)
 		forget_lines(f);
 }
 

@@ -24,7 +24,7 @@ static void describe(const struct config_key *key, char *out, size_t size)
 
 static void print_key(const struct config *cfg, const struct config_key *key, int fd)
 {
-	char about[96];
+	char about[128];
 
 	describe(key, about, sizeof(about));
 	dprintf(fd, "\n# %s%s%s%s\n", key->help, about[0] ? " (" : "", about[0] ? about + 1 : "",
@@ -41,6 +41,15 @@ static void print_section(const struct config *cfg, const char *section, int fd)
 	}
 }
 
+static void print_registry(const struct config *cfg, uint32_t registry, int fd)
+{
+	struct config one = *cfg;
+
+	one.registry_shown = registry;
+	dprintf(fd, "\n[" CONFIG_SECTION_REGISTRY " %s]\n", cfg->registries[registry].name);
+	print_section(&one, CONFIG_SECTION_REGISTRY, fd);
+}
+
 static void print_rule(const struct config *cfg, uint32_t rule, int fd)
 {
 	struct config one = *cfg;
@@ -55,10 +64,8 @@ void config_print(const struct config *cfg, int fd)
 	dprintf(fd, "# onebeatd: the configuration in force%s%s\n\n[" CONFIG_SECTION_AGENT "]\n",
 		cfg->file ? ", read from " : "", cfg->file ? cfg->file : "");
 	print_section(cfg, CONFIG_SECTION_AGENT, fd);
-	for (uint32_t i = 0; i < cfg->n_registries; i++) {
-		dprintf(fd, "\n[" CONFIG_SECTION_REGISTRY " %s]\n", cfg->registries[i].name);
-		print_section(cfg, CONFIG_SECTION_REGISTRY, fd);
-	}
+	for (uint32_t i = 0; i < cfg->n_registries; i++)
+		print_registry(cfg, i, fd);
 	for (uint32_t i = 0; i < cfg->allow.n_rules; i++)
 		print_rule(cfg, i, fd);
 }
@@ -66,7 +73,7 @@ void config_print(const struct config *cfg, int fd)
 void config_help(int fd)
 {
 	const char *section = "";
-	char about[96];
+	char about[128];
 
 	for (size_t i = 0; i < CONFIG_KEYS_N; i++) {
 		const struct config_key *key = &config_keys[i];

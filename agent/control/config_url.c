@@ -2,7 +2,7 @@
 /*
  * Addresses of registries
  *
- * http://HOST[:PORT][/CONTEXT], and no more than that: a user name, a query or a fragment would be
+ * http[s]://HOST[:PORT][/CONTEXT], and no more than that: a user name, a query or a fragment would be
  * dropped somewhere on the way to the wire, so they are refused here. What passes needs no further
  * escape: host and context go into request heads as they are.
  */
@@ -106,9 +106,9 @@ static char *find_port(char *authority)
 	return strchr(bracket ? bracket : authority, ':');
 }
 
-static int parse_authority(char *authority, struct config_url *out, char *why)
+static int parse_authority(const char *scheme, char *authority, long port, struct config_url *out,
+			   char *why)
 {
-	long port = CONFIG_PORT_DEFAULT;
 	char *colon;
 	int r = 0;
 
@@ -122,7 +122,7 @@ static int parse_authority(char *authority, struct config_url *out, char *why)
 	if (r == 0)
 		r = check_host(authority, why);
 	if (r == 0)
-		snprintf(out->base, sizeof(out->base), SCHEME "%s:%ld", authority, port);
+		snprintf(out->base, sizeof(out->base), "%s%s:%ld", scheme, authority, port);
 	return r;
 }
 
@@ -153,29 +153,28 @@ int config_url_parse_context(const char *text, char out[CONFIG_CONTEXT_MAX + 1],
 	return 0;
 }
 
-static int check_scheme(const char *text, char *why)
+/* NULL: neither of the two. */
+static const char *scheme_of(const char *text)
 {
 	if (strncasecmp(text, SCHEME_TLS, strlen(SCHEME_TLS)) == 0)
-		return refuse(why,
-			      "is an https:// URL, which this version does not support: give an "
-			      "http:// one");
-	if (strncasecmp(text, SCHEME, strlen(SCHEME)) == 0)
-		return 0;
-	if (strstr(text, "://"))
-		return refuse(why, "is not an http:// URL");
-	return refuse(why, "is not an http:// URL: write http://HOST[:PORT][/CONTEXT]");
+		return SCHEME_TLS;
+	return strncasecmp(text, SCHEME, strlen(SCHEME)) == 0 ? SCHEME : NULL;
 }
 
-int config_url_parse(const char *text, struct config_url *out, char why[CONFIG_ERROR_MAX])
+int config_url_parse(const char *text, long default_port, struct config_url *out,
+		     char why[CONFIG_ERROR_MAX])
 {
+	const char *scheme = scheme_of(text);
 	char authority[CONFIG_URL_HOST_MAX + 8];
 	const char *rest;
 	size_t n;
-	int r = check_scheme(text, why);
+	int r;
 
-	if (r != 0)
-		return r;
-	rest = text + strlen(SCHEME);
+	if (!scheme)
+		return refuse(why, strstr(text, "://") ? "is not an http:// or https:// URL"
+						       : "is not an http:// or https:// URL: write "
+							 "http[s]://HOST[:PORT][/CONTEXT]");
+	rest = text + strlen(scheme);
 	n = strcspn(rest, "/?#");
 	if (strpbrk(rest, "?#"))
 		return refuse(why,
@@ -183,18 +182,44 @@ int config_url_parse(const char *text, struct config_url *out, char why[CONFIG_E
 	if (n >= sizeof(authority))
 		return refuse(why, "has a host of more than 160 bytes");
 	snprintf(authority, sizeof(authority), "%.*s", (int)n, rest);
-	r = parse_authority(authority, out, why);
+	r = parse_authority(scheme, authority, default_port, out, why);
 	return r == 0 ? config_url_parse_context(rest + n, out->context, why) : r;
+}
+
+bool config_url_is_tls(const char *base)
+{
+	return strncmp(base, SCHEME_TLS, strlen(SCHEME_TLS)) == 0;
+}
+
+bool config_url_is_name(const char *host)
+{
+	size_t n = strlen(host);
+
+	return n <= CONFIG_URL_HOST_MAX && !ends_in_number(host) && is_host_name(host, n);
 }
 
 void config_url_split(const char *base, char host[CONFIG_URL_HOST_MAX + 1], char port[8])
 {
-	const char *from = base + strlen(SCHEME);
-	const char *colon = strrchr(from, ':');
+	const char *from = base + strlen(config_url_is_tls(base) ? SCHEME_TLS : SCHEME);
+	size_t n = strcspn(from, "/");
+	size_t colon = n;
 	bool brackets = from[0] == '[';
 
-	assert(strncmp(base, SCHEME, strlen(SCHEME)) == 0 && colon);
-	snprintf(host, CONFIG_URL_HOST_MAX + 1, "%.*s", (int)(colon - from) - 2 * brackets,
-		 from + brackets);
-	snprintf(port, 8, "%s", colon + 1);
+	while (colon > 0 && from[colon] != ':')
+		colon--;
+	assert(scheme_of(base) && colon > 0);
+	snprintf(host, CONFIG_URL_HOST_MAX + 1, "%.*s", (int)colon - 2 * brackets, from + brackets);
+	snprintf(port, 8, "%.*s", (int)(n - colon - 1), from + colon + 1);
+}
+
+bool config_url_is_loopback(const char *base)
+{
+	char host[CONFIG_URL_HOST_MAX + 1];
+	struct cidr_address address;
+	char port[8];
+
+	config_url_split(base, host, port);
+	if (strcasecmp(host, "localhost") == 0)
+		return true;
+	return cidr_address_parse(host, &address) && cidr_address_is_loopback(&address);
 }

@@ -13,7 +13,7 @@
 #include "control/config.h"
 #include "fuzz/fuzz.h"
 
-#define PRINTED_MAX 65536
+#define PRINTED_MAX 262144 /* sixteen registries with every key */
 
 /* A file that config_load() can open by name, again and again. */
 struct paper {

@@ -285,8 +285,9 @@ Test(config, environment_errors_name_the_variable)
 	setenv("ONEBEAT_REGISTRY", "10.0.0.1", 1);
 	cr_expect_eq(load_bytes(&cfg, "", 0, path, error), -EINVAL);
 	cr_expect_str_eq(
-		error, "ONEBEAT_REGISTRY: key 'url': value '10.0.0.1' is not an http:// URL: write "
-		       "http://HOST[:PORT][/CONTEXT]");
+		error,
+		"ONEBEAT_REGISTRY: key 'url': value '10.0.0.1' is not an http:// or https:// URL: write "
+		"http[s]://HOST[:PORT][/CONTEXT]");
 	config_deinit(&cfg);
 }
 
@@ -340,6 +341,13 @@ Test(config, check_wants_a_registry)
 	cr_expect_eq(config_check(&cfg, error), -EINVAL);
 	cr_expect(
 		strstr(error,
+		       "registry 'default': no registry: give its address as url (or domain, or endpoint)"),
+		"%s", error);
+	config_deinit(&cfg);
+	load(&cfg, "");
+	cr_expect_eq(config_check(&cfg, error), -EINVAL);
+	cr_expect(
+		strstr(error,
 		       "no registry: give its address as url in section [registry] of /tmp/onebeat-config-"),
 		"%s", error);
 	config_deinit(&cfg);
@@ -383,8 +391,8 @@ static const char *body(const char *text)
 
 static void expect_round_trip(const char *text)
 {
-	char first[8192];
-	char second[8192];
+	char first[16384];
+	char second[16384];
 	struct config cfg;
 
 	load(&cfg, text);
@@ -410,7 +418,7 @@ Test(config, printed_configuration_is_read_to_the_same)
 
 Test(config, printed_values_are_the_effective_ones)
 {
-	char text[8192];
+	char text[16384];
 	struct config cfg;
 
 	load(&cfg, "[registry]\nurl = http://10.0.0.1/up\n");
@@ -428,7 +436,7 @@ Test(config, printed_values_are_the_effective_ones)
 /* Every key of the table: named, with its range and default. */
 Test(config, help_tells_every_key)
 {
-	char text[8192];
+	char text[16384];
 	char name[64];
 
 	printed(NULL, text, sizeof(text));
@@ -460,6 +468,9 @@ Test(config, urls_come_apart_again)
 	config_url_split("http://[2001:db8::1]:18848", host, port);
 	cr_expect_str_eq(host, "2001:db8::1");
 	cr_expect_str_eq(port, "18848");
+	config_url_split("https://[::1]:9/nacos/serverlist?a=b:c", host, port);
+	cr_expect_str_eq(host, "::1");
+	cr_expect_str_eq(port, "9");
 	config_url_split("http://nacos.example:1", host, port);
 	cr_expect_str_eq(host, "nacos.example");
 	cr_expect_str_eq(port, "1");
