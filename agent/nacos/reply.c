@@ -22,16 +22,14 @@
  * A 500 may be the instance's fault too (bad metadata everywhere, bad weight on 1.4). That cannot
  * be told from one reply: the sender asks another node, and shows the text kept here.
  *
- * The text is for people: the JSON message, the title of a page, or the first line, whichever there
- * is.
+ * The text is for people.
  */
 #include "nacos/reply.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
+#include "nacos/body.h"
 #include "nacos/json.h"
 #include "nacos/line.h"
 
@@ -52,125 +50,11 @@
 #define UNKNOWN_TEXT "the registry does not know this instance"
 
 #define PEERS_DISAGREE "receive invalid redirect request from peer"
-/* What Spring writes when it has nothing to say. */
-#define NO_MESSAGE "No message available"
-
-/* A message longer than this is cut before its escapes are looked at; the line is shorter still. */
-#define MESSAGE_MAX 2048u
 
 struct reply {
 	int status;
-	const char *body;
-	size_t n_body;
-	bool is_object;
-	struct json_object object;
+	struct body body;
 };
-
-/* 0 when there is only blank. */
-static char first_char(const char *body, size_t n)
-{
-	size_t i = 0;
-
-	while (i < n && strchr(" \t\r\n", body[i]) && body[i])
-		i++;
-	return i < n ? body[i] : '\0';
-}
-
-/* A string member as a line. 0 when it is missing, empty or no string. */
-static size_t member_line(const struct json_object *object, const char *name, char *buf,
-			  size_t size)
-{
-	const struct json_value *value = json_object_find(object, name);
-	char text[MESSAGE_MAX];
-
-	if (!value || value->type != JSON_STRING)
-		return 0;
-	return line_first(text, json_value_text(value, text, sizeof(text)), buf, size);
-}
-
-/* 3.x puts a whole result object into the message of its error page. */
-static size_t nested_message_line(const struct json_object *object, char *buf, size_t size)
-{
-	const struct json_value *message = json_object_find(object, "message");
-	struct json_object inner;
-	char text[MESSAGE_MAX];
-
-	if (!message || message->type != JSON_STRING)
-		return 0;
-	if (!json_object_read(&inner, text, json_value_text(message, text, sizeof(text))))
-		return 0;
-	return member_line(&inner, "message", buf, size);
-}
-
-/* A result's message names the kind of trouble, its data what is wrong. */
-static size_t add_data(const struct json_object *object, char *buf, size_t n, size_t size)
-{
-	size_t n_data;
-
-	if (n == 0 || size - n < 4 || !json_object_find(object, "code"))
-		return n;
-	n_data = member_line(object, "data", buf + n + 2, size - n - 2);
-	if (n_data > 0)
-		memcpy(buf + n, ": ", 2);
-	else
-		buf[n] = '\0';
-	return n_data > 0 ? n + 2 + n_data : n;
-}
-
-static size_t object_line(const struct json_object *object, char *buf, size_t size)
-{
-	size_t n = nested_message_line(object, buf, size);
-
-	if (n == 0)
-		n = add_data(object, buf, member_line(object, "message", buf, size), size);
-	if (n == 0 || strcmp(buf, NO_MESSAGE) == 0)
-		n = member_line(object, "error", buf, size);
-	return n;
-}
-
-/* The text of a page's <title>, without looking for more order than pages have. */
-static size_t title_line(const char *body, size_t n, char *buf, size_t size)
-{
-	static const char tag[] = "<title";
-	const char *end = body + n;
-	const char *from;
-	const char *to;
-
-	for (from = body; (from = memchr(from, '<', (size_t)(end - from))); from++) {
-		if ((size_t)(end - from) > sizeof(tag) &&
-		    strncasecmp(from, tag, sizeof(tag) - 1) == 0)
-			break;
-	}
-	from = from ? memchr(from, '>', (size_t)(end - from)) : NULL;
-	if (!from)
-		return 0;
-	from++;
-	to = memchr(from, '<', (size_t)(end - from));
-	return to ? line_first(from, (size_t)(to - from), buf, size) : 0;
-}
-
-/* What the body says, in a line; otherwise, when it says nothing. */
-static void describe(const struct reply *r, const char *otherwise, char *buf, size_t size)
-{
-	size_t n;
-
-	if (r->is_object)
-		n = object_line(&r->object, buf, size);
-	else if (first_char(r->body, r->n_body) == '<')
-		n = title_line(r->body, r->n_body, buf, size);
-	else
-		n = line_first(r->body, r->n_body, buf, size);
-	if (n == 0)
-		snprintf(buf, size, "%s", otherwise);
-}
-
-static void judge_failed(const struct reply *r, struct nacos_outcome *out)
-{
-	char otherwise[32];
-
-	snprintf(otherwise, sizeof(otherwise), "HTTP %d without a reason", r->status);
-	describe(r, otherwise, out->text, sizeof(out->text));
-}
 
 /* Puts prefix into the text. Returns its length. */
 static size_t put_prefix(struct nacos_outcome *out, const char *prefix)
@@ -181,11 +65,8 @@ static size_t put_prefix(struct nacos_outcome *out, const char *prefix)
 /* A 200 that is none. */
 static void judge_nonsense(const struct reply *r, struct nacos_outcome *out)
 {
-	size_t n = put_prefix(out, "not a Nacos reply: ");
-
 	out->verdict = NACOS_FAILED;
-	describe(r, r->n_body > 0 ? "nothing to read in it" : "an empty body", out->text + n,
-		 sizeof(out->text) - n);
+	body_nonsense_line(&r->body, out->text, sizeof(out->text));
 }
 
 /* What a code means when it is neither success nor a beat's own. */
@@ -222,7 +103,7 @@ static void judge_bad_code(const struct reply *r, const struct json_value *value
 		if (code > 0 && code < 1000000)
 			out->code = (int)code;
 	}
-	if (object_line(&r->object, out->text, sizeof(out->text)) > 0)
+	if (body_object_line(&r->body.object, out->text, sizeof(out->text)) > 0)
 		return;
 	n = put_prefix(out, "unexpected code ");
 	line_first(value->at, value->n, out->text + n, sizeof(out->text) - n);
@@ -243,13 +124,13 @@ static void judge_beaten(const struct reply *r, struct nacos_outcome *out)
 	const struct json_value *value;
 	long long code;
 
-	if (!r->is_object) {
+	if (!r->body.is_object) {
 		judge_nonsense(r, out);
 		return;
 	}
-	value = json_object_find(&r->object, "code");
+	value = json_object_find(&r->body.object, "code");
 	out->verdict = NACOS_OK;
-	out->interval_ms = interval_of(&r->object);
+	out->interval_ms = interval_of(&r->body.object);
 	if (!value)
 		return;
 	if (json_value_integer(value, &code) &&
@@ -279,13 +160,13 @@ static void judge_done(const struct reply *r, struct nacos_outcome *out)
 	const struct json_value *value;
 	char first;
 
-	if (r->is_object) {
-		value = json_object_find(&r->object, "code");
+	if (r->body.is_object) {
+		value = json_object_find(&r->body.object, "code");
 		if (value && !is_success(value))
 			judge_bad_code(r, value, out);
 		return;
 	}
-	first = first_char(r->body, r->n_body);
+	first = body_first(&r->body);
 	if (first == '{' || first == '<')
 		judge_nonsense(r, out);
 }
@@ -309,7 +190,7 @@ static bool judge_not_found(long long code, enum nacos_call call, struct nacos_o
 
 static void judge_result(const struct reply *r, enum nacos_call call, struct nacos_outcome *out)
 {
-	const struct json_value *value = r->is_object ? json_object_find(&r->object, "code") : NULL;
+	const struct json_value *value = json_object_find(&r->body.object, "code");
 	long long code;
 
 	if (!value) {
@@ -328,7 +209,7 @@ static enum nacos_verdict judge_status(const struct reply *r)
 	case 200:
 		return NACOS_OK;
 	case 400:
-		return memmem(r->body, r->n_body, PEERS_DISAGREE, sizeof(PEERS_DISAGREE) - 1)
+		return memmem(r->body.bytes, r->body.n, PEERS_DISAGREE, sizeof(PEERS_DISAGREE) - 1)
 			       ? NACOS_FAILED
 			       : NACOS_REFUSED;
 	case 401:
@@ -346,10 +227,9 @@ static enum nacos_verdict judge_status(const struct reply *r)
 /* A v3 server's refusal that brings its code along. */
 static void judge_refusal_v3(const struct reply *r, enum nacos_call call, struct nacos_outcome *out)
 {
-	const struct json_value *value = r->is_object ? json_object_find(&r->object, "code") : NULL;
 	long long code;
 
-	if (!value || !json_value_integer(value, &code) || (r->status != 400 && r->status != 404))
+	if (!body_code(&r->body, &code) || (r->status != 400 && r->status != 404))
 		return;
 	if (call == NACOS_BEAT && judge_not_found(code, call, out))
 		return;
@@ -360,19 +240,19 @@ static void judge_refusal_v3(const struct reply *r, enum nacos_call call, struct
 static bool is_head_refused(const struct reply *r)
 {
 	return r->status == 414 || r->status == 431 ||
-	       (r->status == 400 && first_char(r->body, r->n_body) == '<');
+	       (r->status == 400 && body_first(&r->body) == '<');
 }
 
 void nacos_judge(enum nacos_version version, enum nacos_call call, int status, const char *body,
 		 size_t n_body, struct nacos_outcome *out)
 {
-	struct reply r = { .status = status, .body = n_body > 0 ? body : "", .n_body = n_body };
+	struct reply r = { .status = status };
 
-	r.is_object = json_object_read(&r.object, r.body, n_body);
+	body_read(&r.body, body, n_body);
 	*out = (struct nacos_outcome){ .verdict = judge_status(&r), .code = status };
 	out->head_refused = is_head_refused(&r);
 	if (out->verdict != NACOS_OK) {
-		judge_failed(&r, out);
+		body_status_line(&r.body, status, out->text, sizeof(out->text));
 		if (version == NACOS_V3)
 			judge_refusal_v3(&r, call, out);
 	} else if (version == NACOS_V3) {
