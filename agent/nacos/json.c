@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading a flat JSON object
+ * Reading JSON, a level at a time
  *
- * All that a registry answers with is one object whose interesting members are numbers and strings.
- * jsmn finds the tokens, in an array of fixed size, so that the work for a reply is bounded
- * whatever its bytes are. jsmn is lenient about what stands between tokens; so the tree that it
+ * Most of what a registry answers with is one object whose interesting members are numbers and
+ * strings. jsmn finds the tokens, in an array of fixed size, so that the work for a reply is bounded
+ * whatever its bytes are. Lists of members have more parts; they come seldom, and get an array from
+ * the heap, of a fixed size too. jsmn is lenient about what stands between tokens; so the tree that it
  * found is checked here: each child of the object is a string with exactly one value, and nothing
  * but blanks follows the object.
  */
@@ -12,6 +13,7 @@
 
 #include <limits.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define JSMN_STATIC
@@ -21,6 +23,8 @@
 
 /* The longest recorded reply to our calls has 11. */
 #define TOKENS_MAX 128u
+/* 64 members of a cluster have about 100 each. */
+#define TOKENS_ANY_MAX 16384u
 
 static bool is_blank(char c)
 {
@@ -67,20 +71,77 @@ static bool read_members(struct json_object *out, const char *text, const jsmnto
 	return true;
 }
 
-bool json_object_read(struct json_object *out, const char *text, size_t n)
+/* The number of tokens of one whole value, with nothing behind it; 0 when it is none. */
+static int parse(const char *text, size_t n, jsmntok_t *tokens, unsigned int max)
 {
-	jsmntok_t tokens[TOKENS_MAX];
 	jsmn_parser parser;
 	int n_tokens;
 
-	out->n_members = 0;
 	if (n == 0 || n > INT_MAX)
-		return false;
+		return 0;
 	jsmn_init(&parser);
-	n_tokens = jsmn_parse(&parser, text, n, tokens, TOKENS_MAX);
+	n_tokens = jsmn_parse(&parser, text, n, tokens, max);
+	return n_tokens > 0 && all_blank(text, (size_t)tokens[0].end, n) ? n_tokens : 0;
+}
+
+static bool read_object(struct json_object *out, const char *text, size_t n, jsmntok_t *tokens,
+			unsigned int max)
+{
+	int n_tokens = parse(text, n, tokens, max);
+
+	out->n_members = 0;
 	return n_tokens > 0 && tokens[0].type == JSMN_OBJECT &&
-	       all_blank(text, (size_t)tokens[0].end, n) &&
 	       read_members(out, text, tokens, n_tokens);
+}
+
+bool json_object_read(struct json_object *out, const char *text, size_t n)
+{
+	jsmntok_t tokens[TOKENS_MAX];
+
+	return read_object(out, text, n, tokens, TOKENS_MAX);
+}
+
+bool json_object_read_any(struct json_object *out, const char *text, size_t n)
+{
+	jsmntok_t *tokens = malloc(TOKENS_ANY_MAX * sizeof(*tokens));
+	bool good;
+
+	out->n_members = 0;
+	good = tokens && read_object(out, text, n, tokens, TOKENS_ANY_MAX);
+	free(tokens);
+	return good;
+}
+
+static bool read_items(const char *text, const jsmntok_t *tokens, int n_tokens,
+		       struct json_value *items, size_t max, size_t *n_items)
+{
+	for (int i = 1; i < n_tokens; i++) {
+		if (tokens[i].parent != 0)
+			continue;
+		/* A string with a size is a key, which jsmn lets pass here. */
+		if (*n_items == max || (tokens[i].type == JSMN_STRING && tokens[i].size > 0))
+			return false;
+		items[(*n_items)++] = value_of(text, &tokens[i]);
+	}
+	return true;
+}
+
+bool json_array_read(const struct json_value *array, struct json_value *items, size_t max,
+		     size_t *n_items)
+{
+	jsmntok_t *tokens;
+	int n_tokens;
+	bool good;
+
+	*n_items = 0;
+	tokens = array->type == JSON_NESTED ? malloc(TOKENS_ANY_MAX * sizeof(*tokens)) : NULL;
+	if (!tokens)
+		return false;
+	n_tokens = parse(array->at, array->n, tokens, TOKENS_ANY_MAX);
+	good = n_tokens > 0 && tokens[0].type == JSMN_ARRAY &&
+	       read_items(array->at, tokens, n_tokens, items, max, n_items);
+	free(tokens);
+	return good;
 }
 
 const struct json_value *json_object_find(const struct json_object *object, const char *name)

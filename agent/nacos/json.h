@@ -33,6 +33,11 @@ struct json_object {
 
 /* True when the whole text, any bytes, is one JSON object of few enough parts. */
 bool json_object_read(struct json_object *out, const char *text, size_t n);
+/* The same for one of many more parts in whatever is nested in it; takes memory for the time of the call. */
+bool json_object_read_any(struct json_object *out, const char *text, size_t n);
+/* The items of a nested value that is an array of at most max. False when it is not. */
+bool json_array_read(const struct json_value *array, struct json_value *items, size_t max,
+		     size_t *n_items);
 /* The last member of that name, as Java's readers take it; NULL when there is none. */
 const struct json_value *json_object_find(const struct json_object *object, const char *name);
 /* True when the value is an integer that fits. */
