@@ -9,6 +9,7 @@ import tempfile
 import pytest
 
 import host as host_module
+import wire
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -50,3 +51,18 @@ def open_host():
     finally:
         open_host.stop()
         shutil.rmtree(folder)
+
+
+@pytest.fixture
+def start():
+    """Starts embedded registries with the options given, and stops them."""
+    started = []
+
+    def start_registry(*options):
+        started.append(wire.Registry(*options))
+        return started[-1]
+
+    yield start_registry
+    for registry in started:
+        if registry.process.poll() is None:
+            assert registry.stop() == 0

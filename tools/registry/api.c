@@ -2,19 +2,22 @@
 /*
  * Routes, and what stands before them
  *
- * A request passes the layers of an official server in their order: the route decides whether the
- * call exists in this mode, the name filter puts group and service together, the parameter check
- * of newer servers looks at everything, and the handler does the work. Calls that version 3 has
- * moved to its admin API are refused with 410.
+ * A request passes the layers of an official server in their order: version 3 gates older calls,
+ * the route decides whether the call exists in this mode, the name filter puts group and service
+ * together, the parameter check of newer servers looks at everything, and the handler does the
+ * work.
  */
 #include "api.h"
 
 #include "check.h"
 #include "mode.h"
+#include "notfound.h"
 #include "page.h"
 #include "respond.h"
 #include "v1_read.h"
 #include "v1_write.h"
+#include "v2.h"
+#include "v3.h"
 
 #include <microhttpd.h>
 #include <stdio.h>
@@ -23,8 +26,11 @@
 
 #define NS "/nacos/v1/ns/"
 #define INSTANCE NS "instance"
-#define CONSOLE_HEALTH "/nacos/v1/console/health/"
-#define V3_STATE "/nacos/v3/admin/core/state/"
+#define CONSOLE "/nacos/v1/console/"
+#define V2_INSTANCE "/nacos/v2/ns/instance"
+#define V3_INSTANCE "/nacos/v3/client/ns/instance"
+#define V3_ADMIN "/nacos/v3/admin/ns/"
+#define V3_STATE "/nacos/v3/admin/core/state"
 
 struct route {
 	const char *method;
@@ -35,39 +41,41 @@ struct route {
 	void (*serve)(struct api *api, const struct api_request *req, struct api_reply *out);
 };
 
+#define MODE_OLD (MODE_14 | MODE_2)
+
 static const struct route routes[] = {
-	{ "PUT", INSTANCE "/beat", MODE_ALL, API_BEAT, CHECK_BEAT, v1_write_beat },
-	{ "POST", INSTANCE, MODE_ALL, API_REGISTER, CHECK_INSTANCE, v1_write_register },
-	{ "DELETE", INSTANCE, MODE_ALL, API_DEREGISTER, CHECK_INSTANCE, v1_write_deregister },
+	{ "PUT", INSTANCE "/beat", MODE_V1, API_BEAT, CHECK_BEAT, v1_write_beat },
+	{ "POST", INSTANCE, MODE_V1, API_REGISTER, CHECK_INSTANCE, v1_write_register },
+	{ "DELETE", INSTANCE, MODE_V1, API_DEREGISTER, CHECK_INSTANCE, v1_write_deregister },
 	{ "PUT", INSTANCE, MODE_14, API_OTHER, CHECK_INSTANCE, v1_write_update },
-	{ "GET", INSTANCE, MODE_14 | MODE_2, API_OTHER, CHECK_INSTANCE, v1_read_instance },
-	{ "GET", INSTANCE "/list", MODE_ALL, API_LIST, CHECK_LIST, v1_read_list },
-	{ "GET", NS "service/list", MODE_ALL, API_OTHER, CHECK_INSTANCE, v1_read_services },
-	{ "GET", NS "operator/metrics", MODE_ALL, API_OTHER, CHECK_NOTHING, v1_read_metrics },
-	{ "GET", NS "ops/metrics", MODE_ALL, API_OTHER, CHECK_NOTHING, v1_read_metrics },
-	{ "GET", CONSOLE_HEALTH "readiness", MODE_14 | MODE_2, API_OTHER, CHECK_NOTHING,
-	  v1_read_health },
-	{ "GET", CONSOLE_HEALTH "liveness", MODE_14 | MODE_2, API_OTHER, CHECK_NOTHING,
-	  v1_read_health },
-	{ "GET", V3_STATE "readiness", MODE_3, API_OTHER, CHECK_NOTHING, v1_read_health_v3 },
-	{ "GET", V3_STATE "liveness", MODE_3, API_OTHER, CHECK_NOTHING, v1_read_health_v3 },
+	{ "GET", INSTANCE, MODE_OLD, API_OTHER, CHECK_INSTANCE, v1_read_instance },
+	{ "GET", INSTANCE "/list", MODE_V1, API_LIST, CHECK_LIST, v1_read_list },
+	{ "GET", NS "service/list", MODE_V1, API_OTHER, CHECK_INSTANCE, v1_read_services },
+	{ "GET", NS "operator/metrics", MODE_V1, API_OTHER, CHECK_NOTHING, v1_read_metrics },
+	{ "GET", NS "ops/metrics", MODE_V1, API_OTHER, CHECK_NOTHING, v1_read_metrics },
+	{ "GET", CONSOLE "health/readiness", MODE_OLD, API_OTHER, CHECK_NOTHING, v1_read_health },
+	{ "GET", CONSOLE "health/liveness", MODE_OLD, API_OTHER, CHECK_NOTHING, v1_read_health },
+	{ "GET", CONSOLE "server/state", MODE_OLD, API_OTHER, CHECK_NOTHING, v1_read_state },
+
+	{ "PUT", V2_INSTANCE "/beat", MODE_2, API_BEAT, CHECK_BEAT, v1_write_beat },
+	{ "POST", V2_INSTANCE, MODE_2, API_REGISTER, CHECK_INSTANCE, v2_register },
+	{ "DELETE", V2_INSTANCE, MODE_2, API_DEREGISTER, CHECK_INSTANCE, v2_deregister },
+	{ "GET", V2_INSTANCE, MODE_2, API_OTHER, CHECK_INSTANCE, v2_detail },
+	{ "GET", V2_INSTANCE "/list", MODE_2, API_LIST, CHECK_INSTANCE, v2_list },
+
+	{ "POST", V3_INSTANCE, MODE_V3, API_REGISTER, CHECK_INSTANCE, v3_register },
+	{ "DELETE", V3_INSTANCE, MODE_V3, API_DEREGISTER, CHECK_INSTANCE, v2_deregister },
+	{ "GET", V3_INSTANCE "/list", MODE_V3, API_LIST, CHECK_INSTANCE, v3_list },
+	{ "GET", V3_ADMIN "instance", MODE_V3, API_OTHER, CHECK_INSTANCE, v2_detail },
+	{ "GET", V3_ADMIN "instance/list", MODE_V3, API_LIST, CHECK_INSTANCE, v3_admin_list },
+	{ "GET", V3_ADMIN "service/list", MODE_V3, API_OTHER, CHECK_NOTHING, v3_admin_services },
+	{ "GET", V3_ADMIN "ops/metrics", MODE_V3, API_OTHER, CHECK_NOTHING, v3_admin_metrics },
+	{ "GET", V3_STATE, MODE_V3, API_OTHER, CHECK_NOTHING, v3_admin_state },
+	{ "GET", V3_STATE "/readiness", MODE_V3, API_OTHER, CHECK_NOTHING, v3_admin_health },
+	{ "GET", V3_STATE "/liveness", MODE_V3, API_OTHER, CHECK_NOTHING, v3_admin_health },
+
 	{ "GET", "/", MODE_ALL, API_OWN, CHECK_NOTHING, page_instances },
 	{ "GET", "/onebeat/stats", MODE_ALL, API_OWN, CHECK_NOTHING, page_stats },
-};
-
-/* What version 3 refuses; a path that ends in "/" stands for all below it. */
-static const struct gone {
-	const char *method; /* NULL is any */
-	const char *path;
-	const char *instead; /* NULL: no successor is named */
-} gone[] = {
-	{ "GET", INSTANCE, "GET ${contextPath:nacos}/v3/admin/ns/instance" },
-	{ "PUT", INSTANCE, "PUT ${contextPath:nacos}/v3/admin/ns/instance" },
-	{ "PATCH", INSTANCE, NULL },
-	{ NULL, INSTANCE "/statuses", NULL },
-	{ NULL, INSTANCE "/metadata/", NULL },
-	{ "POST", "/nacos/v2/ns/instance", "POST ${contextPath:nacos}/v3/admin/ns/instance" },
-	{ NULL, "/nacos/v2/", NULL },
 };
 
 int api_init(struct api *api, const struct mode *mode, double time_scale)
@@ -94,57 +102,6 @@ bool api_is_java_client(const struct api_request *req)
 	return starts_with(ua, name) && ua[strlen(name)] >= '1' && ua[strlen(name)] <= '9';
 }
 
-static const struct gone *find_gone(const struct api *api, const struct api_request *req)
-{
-	for (size_t i = 0; i < sizeof(gone) / sizeof(gone[0]); i++) {
-		const struct gone *g = &gone[i];
-		bool below = g->path[strlen(g->path) - 1] == '/';
-
-		if (g->method && strcmp(g->method, req->method) != 0)
-			continue;
-		if (below ? starts_with(req->path, g->path) : strcmp(req->path, g->path) == 0)
-			return api->mode->bit & MODE_3 ? g : NULL;
-	}
-	return NULL;
-}
-
-static void answer_gone(const struct api_request *req, const struct gone *g, struct api_reply *out)
-{
-	static const char setting[] =
-		"set `nacos.core.api.compatibility.admin.enabled=true` in application.properties.";
-
-	if (g->instead)
-		respond_error_page(req, out, MHD_HTTP_GONE,
-				   "{\"code\":40000,\"message\":\"Current API will be deprecated, "
-				   "please use API(s) `%s` instead, or %s\"}",
-				   g->instead, setting);
-	else
-		respond_error_page(
-			req, out, MHD_HTTP_GONE,
-			"{\"code\":40000,\"message\":\"Current API will be deprecated, If "
-			"wanted continue to use, please %s\"}",
-			setting);
-}
-
-static void answer_no_route(const struct api *api, const struct api_request *req,
-			    struct api_reply *out)
-{
-	const struct gone *g = find_gone(api, req);
-
-	if (g)
-		answer_gone(req, g, out);
-	else if (starts_with(req->path, NS))
-		respond_error_page(req, out, MHD_HTTP_NOT_IMPLEMENTED, "no such api:%s:%s",
-				   req->method, req->path);
-	else if (!starts_with(req->path, "/nacos/"))
-		respond_html(out, MHD_HTTP_NOT_FOUND);
-	else if (api->mode->names_endpoint)
-		respond_error_page(req, out, MHD_HTTP_NOT_FOUND, "No endpoint %s %s.", req->method,
-				   req->path);
-	else
-		respond_error_page(req, out, MHD_HTTP_NOT_FOUND, "No message available");
-}
-
 static const struct route *find_route(const struct api *api, const struct api_request *req)
 {
 	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++)
@@ -154,41 +111,70 @@ static const struct route *find_route(const struct api *api, const struct api_re
 	return NULL;
 }
 
-/* Puts "GROUP@@name" together; a request without serviceName passes. */
+/* Collects the methods of a path; false: there is no such path. */
+static bool find_path(const struct api *api, const struct api_request *req, struct api_reply *out)
+{
+	char *text = out->allow;
+	size_t size = sizeof(out->allow), len = 0;
+
+	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++)
+		if ((routes[i].modes & api->mode->bit) && strcmp(routes[i].path, req->path) == 0)
+			len += (size_t)snprintf(text + len, size - len, "%s%s", len ? ", " : "",
+						routes[i].method);
+	return len > 0;
+}
+
+static const char name_rule[] =
+	"Param 'serviceName' is illegal, it should be format as 'groupName@@serviceName'";
+
+/* v1's name filter: "GROUP@@name" is put together where it is not sent so. */
+static bool filter_name(const struct api *api, const struct api_request *req, struct api_reply *out)
+{
+	const char *split = strstr(req->service, "@@");
+
+	if (split != req->service && split[2] != '\0')
+		return true;
+	if (api->mode->wraps_texts)
+		respond_error(api->mode, out, MHD_HTTP_BAD_REQUEST, "%s", name_rule);
+	else
+		respond_error_page(req, out, MHD_HTTP_BAD_REQUEST, "%s", name_rule);
+	return false;
+}
+
+/* Names in v2 and v3 are plain, whatever stands in them; v2's beat alone wants them grouped.
+ * A request without serviceName passes. */
 static bool join_name(const struct api *api, struct api_request *req, struct api_reply *out)
 {
 	const char *name = formdata_get(&req->params, "serviceName");
-	const char *group = formdata_get(&req->params, "groupName");
-	static const char rule[] =
-		"Param 'serviceName' is illegal, it should be format as 'groupName@@serviceName'";
-	const char *split;
+	const char *group = formdata_or(&req->params, "groupName", "DEFAULT_GROUP");
+	bool is_v2_beat = strcmp(req->path, V2_INSTANCE "/beat") == 0;
 
 	if (!name)
 		return true;
-	if (strstr(name, "@@"))
+	if (is_v2_beat && !strstr(name, "@@")) {
+		respond_result(out, MHD_HTTP_BAD_REQUEST, CODE_PARAMETER_INVALID, name_rule);
+		return false;
+	}
+	if ((req->is_v1 || is_v2_beat) && strstr(name, "@@"))
 		req->service = strdup(name);
-	else if (asprintf(&req->service, "%s@@%s", group ? group : "DEFAULT_GROUP", name) < 0)
+	else if (asprintf(&req->service, "%s@@%s", group, name) < 0)
 		req->service = NULL;
 	if (!req->service) {
 		respond_error(api->mode, out, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory");
 		return false;
 	}
-	split = strstr(req->service, "@@");
-	if (split != req->service && split[2] != '\0')
-		return true;
-	if (api->mode->wraps_texts)
-		respond_error(api->mode, out, MHD_HTTP_BAD_REQUEST, "%s", rule);
-	else
-		respond_error_page(req, out, MHD_HTTP_BAD_REQUEST, "%s", rule);
-	return false;
+	return !req->is_v1 || filter_name(api, req, out);
 }
 
 void api_serve(struct api *api, struct api_request *req, struct api_reply *out)
 {
 	const struct route *route = find_route(api, req);
 
+	req->is_v1 = starts_with(req->path, NS);
+	if (notfound_gone(api, req, out))
+		return;
 	if (!route) {
-		answer_no_route(api, req, out);
+		notfound(api, req, find_path(api, req, out), out);
 		return;
 	}
 	out->kind = route->kind;

@@ -42,11 +42,13 @@ struct api_request {
 	struct formdata params;
 	uint64_t now_ms; /* the store's clock */
 	char *service;   /* GROUP@@name, once api_serve has put it together; or NULL */
+	bool is_v1;      /* a call below /nacos/v1/ns/ */
 };
 
 struct api_reply {
 	int status;
 	const char *type; /* Content-Type, or NULL for none */
+	char allow[64];   /* methods that the path has, for its header; or empty */
 	bool chunked;
 	struct sbuf body;
 	enum api_kind kind;

@@ -12,6 +12,7 @@
 #include "api.h"
 #include "jsonobj.h"
 #include "mode.h"
+#include "refusal.h"
 #include "respond.h"
 #include "scalar.h"
 
@@ -123,11 +124,13 @@ static bool check_address(const char *ip, const char *port, struct api_reply *ou
 	return false;
 }
 
-/* The group is taken out of the joined name: it wins over groupName. */
+/* A group inside the name as it was sent wins over groupName, in every API version. */
 static bool check_names(const struct api_request *req, struct api_reply *out)
 {
-	const char *split = req->service ? strstr(req->service, "@@") : NULL;
-	char *group = split ? strndup(req->service, (size_t)(split - req->service)) : NULL;
+	const char *sent = formdata_get(&req->params, "serviceName");
+	const char *name = sent && strstr(sent, "@@") ? sent : req->service;
+	const char *split = name ? strstr(name, "@@") : NULL;
+	char *group = split ? strndup(name, (size_t)(split - name)) : NULL;
 	bool fine = check_name("namespaceId/tenant", formdata_raw(&req->params, "namespaceId"), 64,
 			       is_word, out) &&
 		    check_name("serviceName", split ? split + 2 : NULL, 512, is_service, out) &&
@@ -136,6 +139,20 @@ static bool check_names(const struct api_request *req, struct api_reply *out)
 
 	free(group);
 	return fine;
+}
+
+/* The naming filters, which only v1 passes, wrap what is thrown behind them. */
+static void answer_bad_metadata(const struct api_request *req, struct api_reply *out,
+				const char *text)
+{
+	if (req->is_v1)
+		respond_error_page(req, out, MHD_HTTP_INTERNAL_SERVER_ERROR,
+				   "Server failed, caused: ErrCode:400, ErrMsg:metadata format "
+				   "incorrect:%s;caused: metadata format incorrect:%s;",
+				   text, text);
+	else
+		respond_error_page(req, out, MHD_HTTP_INTERNAL_SERVER_ERROR,
+				   "ErrCode:400, ErrMsg:metadata format incorrect:%s", text);
 }
 
 static bool check_metadata(const struct api_request *req, struct api_reply *out)
@@ -147,10 +164,7 @@ static bool check_metadata(const struct api_request *req, struct api_reply *out)
 
 	metamap_deinit(&m);
 	if (r == METAMAP_BAD)
-		respond_error_page(req, out, MHD_HTTP_INTERNAL_SERVER_ERROR,
-				   "Server failed, caused: ErrCode:400, ErrMsg:metadata format "
-				   "incorrect:%s;caused: metadata format incorrect:%s;",
-				   text, text);
+		answer_bad_metadata(req, out, text);
 	else if (n_chars > METADATA_MAX)
 		respond_param_error(out,
 				    "Param 'Metadata' is illegal, the param length should not "
@@ -235,34 +249,32 @@ static bool is_cluster(const char *text)
 	return consists_of(text, DIGITS LETTERS "-");
 }
 
-bool check_instance(const struct mode *mode, const struct store_spec *spec, bool new_service,
-		    struct api_reply *out)
+bool check_instance(const struct api *api, const struct api_request *req,
+		    const struct store_spec *spec, bool new_service, struct api_reply *out)
 {
 	const char *cluster = spec->key.cluster, *service = spec->key.service;
-	bool old = !mode->param_check;
+	bool old = !api->mode->param_check;
 
 	if (spec->weight < 0.0 || spec->weight > 10000.0)
-		respond_error(mode, out,
-			      old ? MHD_HTTP_INTERNAL_SERVER_ERROR : MHD_HTTP_BAD_REQUEST,
-			      "instance format invalid: The weights range from 0.0 to 10000.0");
+		refuse(api, req, out, REFUSAL_WEIGHT,
+		       "instance format invalid: The weights range from 0.0 to 10000.0");
 	else if (old && new_service && !consists_of(service, DIGITS LETTERS "@.:_-"))
-		respond_error(mode, out, MHD_HTTP_BAD_REQUEST,
-			      "dom name can only have these characters: 0-9a-zA-Z-._:, current: %s",
-			      service);
+		refuse(api, req, out, REFUSAL_ILLEGAL,
+		       "dom name can only have these characters: 0-9a-zA-Z-._:, current: %s",
+		       service);
 	else if (old && !is_cluster(cluster))
-		respond_error(
-			mode, out, MHD_HTTP_BAD_REQUEST,
-			"cluster name can only have these characters: 0-9a-zA-Z-, current: %s",
-			cluster);
+		refuse(api, req, out, REFUSAL_INSTANCE,
+		       "cluster name can only have these characters: 0-9a-zA-Z-, current: %s",
+		       cluster);
 	else if (!old && !has_sane_settings(&spec->metadata))
-		respond_error(mode, out, MHD_HTTP_BAD_REQUEST,
-			      "Instance 'heart beat interval' must less than 'heart beat timeout' "
-			      "and 'ip delete timeout'.");
+		refuse(api, req, out, REFUSAL_INSTANCE,
+		       "Instance 'heart beat interval' must less than 'heart beat timeout' "
+		       "and 'ip delete timeout'.");
 	else if (!old && !is_cluster(cluster))
-		respond_error(mode, out, MHD_HTTP_BAD_REQUEST,
-			      "Instance 'clusterName' should be characters with only 0-9a-zA-Z-. "
-			      "(current: %s)",
-			      cluster);
+		refuse(api, req, out, REFUSAL_INSTANCE,
+		       "Instance 'clusterName' should be characters with only 0-9a-zA-Z-. "
+		       "(current: %s)",
+		       cluster);
 	else
 		return true;
 	return false;

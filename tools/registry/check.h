@@ -4,9 +4,9 @@
 
 #include <stdbool.h>
 
+struct api;
 struct api_reply;
 struct api_request;
-struct mode;
 struct store_spec;
 
 /* Which parameters the parameter check looks at. */
@@ -22,7 +22,7 @@ enum check_set {
 /* The parameter check that newer servers do before anything else. */
 bool check_params(const struct api_request *req, enum check_set set, struct api_reply *out);
 /* What is asked of an instance that is to be stored. */
-bool check_instance(const struct mode *mode, const struct store_spec *spec, bool new_service,
-		    struct api_reply *out);
+bool check_instance(const struct api *api, const struct api_request *req,
+		    const struct store_spec *spec, bool new_service, struct api_reply *out);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * onebeat-registry: an in-memory registry that speaks Nacos v1
+ * onebeat-registry: an in-memory registry that speaks Nacos over HTTP
  *
  * For trying onebeat and for its tests. Options, the listening socket and signals are here; exit
  * status 0 is a clean stop, 1 a failure, 2 wrong usage.
@@ -24,14 +24,14 @@
 static const char usage[] =
 	"usage: onebeat-registry [option]...\n"
 	"\n"
-	"An in-memory registry that speaks the part of Nacos v1 that clients meet.\n"
+	"An in-memory registry that speaks the part of Nacos that clients meet: v1, v2, v3.\n"
 	"Its page at / shows what is registered. POST /registry/admin/VERB, from loopback only,\n"
 	"changes it while it runs (see tools/registry/admin.c): mode?mode=1.4, clear,\n"
 	"fault?kind=503&count=2, faults-clear; GET /registry/admin shows how it stands.\n"
 	"\n"
 	"  --listen ADDR:PORT      where to listen (127.0.0.1:8848); port 0 takes a free one,\n"
 	"                          an IPv6 address stands in brackets\n"
-	"  --mode MODE             server to behave like: 1.4, 2 or 3 (2)\n"
+	"  --mode MODE             server to behave like: 1.4, 2, 3, 3-no-v1 or 3.2 (2)\n"
 	"  --time-scale F          time-outs run F times faster, 0.01 to 10000 (1). Intervals in\n"
 	"                          replies are not scaled: give instances the metadata\n"
 	"                          preserved.heart.beat.interval below 15000/F ms to keep up\n"

@@ -3,17 +3,24 @@
  * What differs between server generations
  *
  * One column for each generation whose behaviour is played: 1.4 as 1.4.8, 2 as 2.5.1, 3 as 3.0.3
- * with its v1 API on. The rest of the program asks for a trait and never for a version, so that
- * a further mode (a 3 that refuses v1, a 3.2 that has none) is a column here and a bit in the
- * route table, and no new branch anywhere.
+ * with its v1 API on, 3-no-v1 as the same with the switch for it off, and 3.2, which has no v1 any
+ * more. The rest of the program asks for a trait and never for a version; which calls exist where
+ * is a bit in the route table.
  */
 #include "mode.h"
 
 #include <string.h>
 
+/* What all of version 3 have in common. */
+#define LIKE_3                                                                                \
+	.head_max = 8 * 1024, .client_ttl_ms = 180000, .all_ips = "allIps", .one_kind = true, \
+	.param_check = true, .bad_setting_is_zero = true, .may_exempt = true,                 \
+	.beats_by_json_name = true, .nan_weight_is_one = true, .names_endpoint = true
+
 static const struct mode modes[] = {
 	{
 		.name = "1.4",
+		.version = "1.4.8",
 		.bit = MODE_14,
 		.head_max = 512 * 1024,
 		.key_has_cluster = true,
@@ -25,6 +32,7 @@ static const struct mode modes[] = {
 	},
 	{
 		.name = "2",
+		.version = "2.5.1",
 		.bit = MODE_2,
 		.head_max = 512 * 1024,
 		.client_ttl_ms = 180000,
@@ -35,23 +43,12 @@ static const struct mode modes[] = {
 		.may_exempt = true,
 		.beats_by_json_name = true,
 	},
-	{
-		.name = "3",
-		.bit = MODE_3,
-		.head_max = 8 * 1024,
-		.client_ttl_ms = 180000,
-		.all_ips = "allIps",
-		.one_kind = true,
-		.param_check = true,
-		.bad_setting_is_zero = true,
-		.may_exempt = true,
-		.beats_by_json_name = true,
-		.nan_weight_is_one = true,
-		.names_endpoint = true,
-	},
+	{ .name = "3", .version = "3.0.3", .bit = MODE_3, LIKE_3 },
+	{ .name = "3-no-v1", .version = "3.0.3", .bit = MODE_3_NO_V1, LIKE_3 },
+	{ .name = "3.2", .version = "3.2.0", .bit = MODE_32, LIKE_3 },
 };
 
-const char mode_names[] = "1.4, 2, 3";
+const char mode_names[] = "1.4, 2, 3, 3-no-v1, 3.2";
 
 const struct mode *mode_find(const char *name)
 {

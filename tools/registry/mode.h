@@ -11,11 +11,17 @@ enum {
 	MODE_14 = 1 << 0,
 	MODE_2 = 1 << 1,
 	MODE_3 = 1 << 2,
-	MODE_ALL = MODE_14 | MODE_2 | MODE_3,
+	MODE_3_NO_V1 = 1 << 3,
+	MODE_32 = 1 << 4,
+	MODE_V1 = MODE_14 | MODE_2 | MODE_3,       /* serve the v1 calls that clients need */
+	MODE_V3 = MODE_3 | MODE_3_NO_V1 | MODE_32, /* serve v3 */
+	MODE_GATES = MODE_3 | MODE_3_NO_V1,        /* refuse older calls with 410 */
+	MODE_ALL = MODE_V1 | MODE_V3,
 };
 
 struct mode {
-	const char *name; /* as --mode spells it */
+	const char *name;    /* as --mode spells it */
+	const char *version; /* that it says it is */
 	unsigned int bit;
 	size_t head_max;          /* bytes of request line and headers */
 	uint64_t client_ttl_ms;   /* removed after this whatever its metadata says; 0 is never */

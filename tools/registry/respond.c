@@ -47,14 +47,58 @@ void respond_page(struct api_reply *out)
 	start(out, MHD_HTTP_OK, html_type, false);
 }
 
-/* Messages quote what was sent, which has no useful length beyond this. */
-enum {
-	MESSAGE_MAX = 2048
-};
+static const char *code_name(enum respond_code code)
+{
+	switch (code) {
+	case CODE_OK:
+		return "success";
+	case CODE_PARAMETER_MISSING:
+		return "parameter missing";
+	case CODE_PARAMETER_INVALID:
+		return "parameter validate error";
+	case CODE_NOT_FOUND:
+		return "resource not found";
+	case CODE_WEIGHT:
+		return "weight error";
+	case CODE_METADATA:
+		return "instance metadata error";
+	case CODE_INSTANCE_UNKNOWN:
+		return "instance not found";
+	case CODE_INSTANCE:
+		return "instance error";
+	case CODE_SERVICE_UNKNOWN:
+		return "service not exist";
+	case CODE_SERVER_ERROR:
+		break;
+	}
+	return "server error";
+}
+
+void respond_result(struct api_reply *out, int status, enum respond_code code, const char *data)
+{
+	/* What nobody has foreseen stands in the message itself. */
+	bool unforeseen = code == CODE_SERVER_ERROR && data;
+
+	start(out, status, "application/json", true);
+	sbuf_fmt(&out->body, "{\"code\":%d,\"message\":", (int)code);
+	sbuf_json(&out->body, unforeseen ? data : code_name(code));
+	sbuf_add(&out->body, ",\"data\":");
+	if (data && !unforeseen)
+		sbuf_json(&out->body, data);
+	else
+		sbuf_add(&out->body, "null");
+	sbuf_add(&out->body, "}");
+}
+
+void respond_data(struct api_reply *out)
+{
+	respond_json(out);
+	sbuf_add(&out->body, "{\"code\":0,\"message\":\"success\",\"data\":");
+}
 
 void respond_error(const struct mode *mode, struct api_reply *out, int status, const char *fmt, ...)
 {
-	char message[MESSAGE_MAX];
+	char message[RESPOND_MESSAGE_MAX];
 	va_list args;
 
 	va_start(args, fmt);
@@ -71,7 +115,7 @@ void respond_missing(const struct mode *mode, struct api_reply *out, const char 
 
 void respond_param_error(struct api_reply *out, const char *fmt, ...)
 {
-	char message[MESSAGE_MAX];
+	char message[RESPOND_MESSAGE_MAX];
 	va_list args;
 
 	va_start(args, fmt);
@@ -84,7 +128,7 @@ void respond_param_error(struct api_reply *out, const char *fmt, ...)
 void respond_error_page(const struct api_request *req, struct api_reply *out, int status,
 			const char *fmt, ...)
 {
-	char message[MESSAGE_MAX], when[32];
+	char message[RESPOND_MESSAGE_MAX], when[32];
 	struct timespec now;
 	struct tm utc;
 	va_list args;

@@ -6,11 +6,35 @@ struct api_reply;
 struct api_request;
 struct mode;
 
+/* Messages quote what was sent, which has no useful length beyond this. */
+enum {
+	RESPOND_MESSAGE_MAX = 2048
+};
+
+/* Codes of wrapped replies. */
+enum respond_code {
+	CODE_OK = 0,
+	CODE_PARAMETER_MISSING = 10000,
+	CODE_PARAMETER_INVALID = 20002,
+	CODE_NOT_FOUND = 20004,
+	CODE_WEIGHT = 21001,
+	CODE_METADATA = 21002,
+	CODE_INSTANCE_UNKNOWN = 21003,
+	CODE_INSTANCE = 21004,
+	CODE_SERVICE_UNKNOWN = 21008,
+	CODE_SERVER_ERROR = 30000,
+};
+
 /* 200 with a fixed length: "ok" and its like. */
 void respond_text(struct api_reply *out, const char *text);
 /* 200 and JSON, or a page of our own; the caller writes the body. */
 void respond_json(struct api_reply *out);
 void respond_page(struct api_reply *out);
+
+/* {"code":…,"message":…,"data":…}, the wrapped form of v2 and v3. The data is a text, or null. */
+void respond_result(struct api_reply *out, int status, enum respond_code code, const char *data);
+/* The same for success, up to the data, which the caller writes before he closes the brace. */
+void respond_data(struct api_reply *out);
 
 /* An error that a controller reports: text, wrapped as the mode does it. */
 void respond_error(const struct mode *mode, struct api_reply *out, int status, const char *fmt, ...)

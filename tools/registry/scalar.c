@@ -60,3 +60,22 @@ bool scalar_bool(const char *text)
 			return true;
 	return false;
 }
+
+bool scalar_strict_bool(const char *text, bool *out)
+{
+	static const struct {
+		const char *word;
+		bool value;
+	} words[] = {
+		{ "true", true },   { "on", true },   { "yes", true }, { "1", true },
+		{ "false", false }, { "off", false }, { "no", false }, { "0", false },
+	};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (strcasecmp(text, words[i].word) == 0) {
+			*out = words[i].value;
+			return true;
+		}
+	}
+	return false;
+}

@@ -11,5 +11,7 @@ bool scalar_int(const char *text, int *out);
 bool scalar_double(const char *text, double *out); /* NaN and Infinity are numbers */
 /* true, on, yes, y or t in any case; everything else, 1 included, is false. */
 bool scalar_bool(const char *text);
+/* Those that v2 and v3 take: true, on, yes, 1 and their opposites, in any case. */
+bool scalar_strict_bool(const char *text, bool *out);
 
 #endif

@@ -10,9 +10,11 @@
 #include "v1_read.h"
 
 #include "api.h"
+#include "form.h"
 #include "mode.h"
 #include "respond.h"
 #include "scalar.h"
+#include "view.h"
 
 #include <inttypes.h>
 #include <microhttpd.h>
@@ -28,54 +30,23 @@ static const char *plain_name(const char *service)
 	return strstr(service, "@@") + 2;
 }
 
-static void put_instance_id(struct sbuf *b, const struct store_instance *inst)
-{
-	struct sbuf id = SBUF_NULL;
-
-	sbuf_fmt(&id, "%s#%d#%s#%s", inst->ip, inst->port, inst->cluster, inst->service->name);
-	if (id.failed)
-		b->failed = true;
-	else
-		sbuf_json(b, id.data);
-	sbuf_deinit(&id);
-}
-
-/* `before` is "{" or ",". */
-static void put_member(struct sbuf *b, const char *before, const char *name, const char *value)
-{
-	sbuf_fmt(b, "%s\"%s\":", before, name);
-	sbuf_json(b, value);
-}
-
-static void put_weight(struct sbuf *b, const struct store_instance *inst)
-{
-	sbuf_add(b, ",\"weight\":");
-	sbuf_double(b, inst->weight);
-}
-
-static const char *yes(bool flag)
-{
-	return flag ? "true" : "false";
-}
-
 static void put_detail(struct sbuf *b, const struct store_instance *inst)
 {
-	put_member(b, "{", "service", inst->service->name);
-	put_member(b, ",", "ip", inst->ip);
+	view_member(b, "{", "service", inst->service->name);
+	view_member(b, ",", "ip", inst->ip);
 	sbuf_fmt(b, ",\"port\":%d", inst->port);
-	put_member(b, ",", "clusterName", inst->cluster);
-	put_weight(b, inst);
-	sbuf_fmt(b, ",\"healthy\":%s,\"instanceId\":", yes(inst->healthy));
-	put_instance_id(b, inst);
+	view_member(b, ",", "clusterName", inst->cluster);
+	view_weight(b, inst);
+	sbuf_fmt(b, ",\"healthy\":%s,\"instanceId\":", view_bool(inst->healthy));
+	view_instance_id(b, inst);
 	sbuf_fmt(b, ",\"metadata\":%s}", metamap_json(&inst->metadata));
 }
 
 /* Cluster, ip and port must all match. Newer servers look among ephemeral instances only. */
-static const struct store_instance *match(const struct api *api, const struct store_service *svc,
-					  const struct api_request *req, bool *has_cluster)
+const struct store_instance *v1_read_match(const struct api *api, const struct store_service *svc,
+					   const struct api_request *req, bool *has_cluster)
 {
-	const char *cluster = formdata_or(&req->params, "clusterName",
-					  formdata_or(&req->params, "cluster", "DEFAULT"));
+	const char *cluster = form_cluster(req, "DEFAULT");
 	const char *ip = formdata_or(&req->params, "ip", "");
 	const struct store_instance *inst;
 	int port = -1;
@@ -110,7 +81,7 @@ void v1_read_instance(struct api *api, const struct api_request *req, struct api
 	}
 	svc = store_service(&api->store, formdata_or(&req->params, "namespaceId", "public"),
 			    req->service);
-	inst = match(api, svc, req, &has_cluster);
+	inst = v1_read_match(api, svc, req, &has_cluster);
 	if (inst) {
 		respond_json(out);
 		put_detail(&out->body, inst);
@@ -128,45 +99,18 @@ void v1_read_instance(struct api *api, const struct api_request *req, struct api
 static void put_host_14(struct sbuf *b, const struct store_instance *inst, bool healthy,
 			const char *name)
 {
-	put_member(b, "{", "ip", inst->ip);
+	view_member(b, "{", "ip", inst->ip);
 	sbuf_fmt(b, ",\"port\":%d,\"valid\":%s,\"healthy\":%s,\"marked\":false,\"instanceId\":",
-		 inst->port, yes(healthy), yes(healthy));
-	put_instance_id(b, inst);
+		 inst->port, view_bool(healthy), view_bool(healthy));
+	view_instance_id(b, inst);
 	sbuf_fmt(b, ",\"metadata\":%s,\"enabled\":true", metamap_json(&inst->metadata));
-	put_weight(b, inst);
-	put_member(b, ",", "clusterName", inst->cluster);
-	put_member(b, ",", "serviceName", name);
-	sbuf_fmt(b, ",\"ephemeral\":%s}", yes(inst->ephemeral));
+	view_weight(b, inst);
+	view_member(b, ",", "clusterName", inst->cluster);
+	view_member(b, ",", "serviceName", name);
+	sbuf_fmt(b, ",\"ephemeral\":%s}", view_bool(inst->ephemeral));
 }
 
-static uint64_t listed_ms(const struct metamap_time *t, uint64_t usual)
-{
-	return metamap_ms(t, usual, usual);
-}
-
-static void put_host(struct sbuf *b, const struct store_instance *inst)
-{
-	const struct metamap *m = &inst->metadata;
-
-	sbuf_add(b, "{\"instanceId\":");
-	put_instance_id(b, inst);
-	put_member(b, ",", "ip", inst->ip);
-	sbuf_fmt(b, ",\"port\":%d", inst->port);
-	put_weight(b, inst);
-	sbuf_fmt(b, ",\"healthy\":%s,\"enabled\":true,\"ephemeral\":%s", yes(inst->healthy),
-		 yes(inst->ephemeral));
-	put_member(b, ",", "clusterName", inst->cluster);
-	put_member(b, ",", "serviceName", inst->service->name);
-	sbuf_fmt(b,
-		 ",\"metadata\":%s,\"instanceHeartBeatInterval\":%" PRIu64
-		 ",\"instanceHeartBeatTimeOut\":%" PRIu64 ",\"ipDeleteTimeout\":%" PRIu64 "}",
-		 strcmp(metamap_json(m), "null") == 0 ? "{}" : metamap_json(m),
-		 listed_ms(&m->beat_interval, STORE_BEAT_INTERVAL_MS),
-		 listed_ms(&m->beat_timeout, STORE_BEAT_TIMEOUT_MS),
-		 listed_ms(&m->delete_timeout, STORE_DELETE_TIMEOUT_MS));
-}
-
-static bool in_clusters(const char *list, const char *cluster)
+bool v1_read_in_clusters(const char *list, const char *cluster)
 {
 	size_t n = strlen(cluster);
 
@@ -185,7 +129,7 @@ static bool nobody_healthy(const struct store_service *svc, const char *clusters
 	const struct store_instance *inst;
 
 	for (inst = TAILQ_FIRST(&svc->instances); inst; inst = TAILQ_NEXT(inst, link))
-		if (inst->healthy && in_clusters(clusters, inst->cluster))
+		if (inst->healthy && v1_read_in_clusters(clusters, inst->cluster))
 			return false;
 	return true;
 }
@@ -206,14 +150,14 @@ static void put_hosts(const struct api *api, const struct api_request *req, stru
 		bool healthy = inst->healthy || pretend;
 
 		if (!inst->enabled || (healthy_only && !healthy) ||
-		    !in_clusters(clusters, inst->cluster))
+		    !v1_read_in_clusters(clusters, inst->cluster))
 			continue;
 		sbuf_add(b, comma);
 		comma = ",";
 		if (name)
 			put_host_14(b, inst, healthy, name);
 		else
-			put_host(b, inst);
+			view_instance(b, inst, true);
 	}
 	sbuf_add(b, "]");
 }
@@ -231,12 +175,12 @@ static void list_14(const struct api *api, const struct api_request *req, struct
 {
 	const char *dom = api_is_java_client(req) ? req->service : plain_name(req->service);
 
-	put_member(b, "{", "name", req->service);
-	put_member(b, ",", "clusters", clusters);
+	view_member(b, "{", "name", req->service);
+	view_member(b, ",", "clusters", clusters);
 	sbuf_add(b, ",\"cacheMillis\":3000,");
 	put_hosts(api, req, b, svc, clusters, dom);
 	if (svc) {
-		put_member(b, ",", "dom", dom);
+		view_member(b, ",", "dom", dom);
 		sbuf_fmt(b,
 			 ",\"lastRefTime\":%" PRIu64 ",\"checksum\":\"%032" PRIx64 "\","
 			 "\"useSpecifiedURL\":false,\"env\":\"\",\"metadata\":{}",
@@ -245,15 +189,15 @@ static void list_14(const struct api *api, const struct api_request *req, struct
 	sbuf_add(b, "}");
 }
 
-static void list_2(const struct api *api, const struct api_request *req, struct sbuf *b,
-		   const struct store_service *svc, const char *clusters)
+void v1_read_put_list(const struct api *api, const struct api_request *req, struct sbuf *b,
+		      const struct store_service *svc, const char *clusters)
 {
 	size_t n_group = (size_t)(strstr(req->service, "@@") - req->service);
 
-	put_member(b, "{", "name", req->service);
+	view_member(b, "{", "name", req->service);
 	/* The group has passed the parameter check: nothing in it needs escaping. */
 	sbuf_fmt(b, ",\"groupName\":\"%.*s\"", (int)n_group, req->service);
-	put_member(b, ",", "clusters", clusters);
+	view_member(b, ",", "clusters", clusters);
 	sbuf_add(b, ",\"cacheMillis\":10000,");
 	put_hosts(api, req, b, svc, clusters, NULL);
 	sbuf_fmt(b,
@@ -275,7 +219,7 @@ void v1_read_list(struct api *api, const struct api_request *req, struct api_rep
 			    req->service);
 	respond_json(out);
 	if (api->mode->all_ips)
-		list_2(api, req, &out->body, svc, clusters);
+		v1_read_put_list(api, req, &out->body, svc, clusters);
 	else
 		list_14(api, req, &out->body, svc, clusters);
 }
@@ -364,10 +308,13 @@ void v1_read_health(struct api *api, const struct api_request *req, struct api_r
 	respond_text(out, "OK");
 }
 
-void v1_read_health_v3(struct api *api, const struct api_request *req, struct api_reply *out)
+/* What a client can tell the version by. */
+void v1_read_state(struct api *api, const struct api_request *req, struct api_reply *out)
 {
-	(void)api;
 	(void)req;
 	respond_json(out);
-	sbuf_add(&out->body, "{\"code\":0,\"message\":\"success\",\"data\":\"ok\"}");
+	sbuf_fmt(&out->body,
+		 "{\"version\":\"%s\",\"standalone_mode\":\"standalone\","
+		 "\"function_mode\":null}",
+		 api->mode->version);
 }

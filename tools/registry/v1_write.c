@@ -14,14 +14,14 @@
 #include "v1_write.h"
 
 #include "api.h"
-#include "check.h"
+#include "form.h"
 #include "jsonobj.h"
 #include "mode.h"
+#include "refusal.h"
 #include "respond.h"
 #include "scalar.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <microhttpd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,113 +32,11 @@ enum {
 	BEAT_UNKNOWN = 20404
 };
 
-/* A parameter that has an older spelling. */
-static const char *get_either(const struct api_request *req, const char *name, const char *older,
-			      const char *fallback)
-{
-	return formdata_or(&req->params, name, formdata_or(&req->params, older, fallback));
-}
-
-static void not_a_number(const struct api *api, struct api_reply *out, const char *text)
-{
-	respond_error(api->mode, out, MHD_HTTP_BAD_REQUEST, "For input string: \"%s\"", text);
-}
-
-static bool missing(const struct api *api, struct api_reply *out, const char *name)
-{
-	respond_missing(api->mode, out, name);
-	return false;
-}
-
-static bool read_key(const struct api *api, const struct api_request *req, struct store_key *key,
-		     struct api_reply *out)
-{
-	const char *port = formdata_or(&req->params, "port", NULL);
-
-	*key = (struct store_key){
-		.namespace_id = formdata_or(&req->params, "namespaceId", "public"),
-		.service = req->service,
-		.cluster = get_either(req, "clusterName", "cluster", "DEFAULT"),
-		.ip = formdata_or(&req->params, "ip", NULL),
-		.ephemeral = scalar_bool(formdata_or(&req->params, "ephemeral", "true")),
-	};
-	if (!key->service)
-		return missing(api, out, "serviceName");
-	if (!key->ip)
-		return missing(api, out, "ip");
-	if (!port)
-		return missing(api, out, "port");
-	if (scalar_int(port, &key->port))
-		return true;
-	not_a_number(api, out, port);
-	return false;
-}
-
-/* The check of newer servers' parameters has seen the metadata already and reports it bad as an
- * error page; what is left is 1.4's way. */
-static bool read_metadata(const struct api *api, const struct api_request *req, struct metamap *m,
-			  struct api_reply *out)
-{
-	const char *text = formdata_or(&req->params, "metadata", NULL);
-	int r = metamap_parse(m, text);
-
-	if (r == METAMAP_BAD)
-		respond_error(api->mode, out, MHD_HTTP_INTERNAL_SERVER_ERROR,
-			      "metadata format incorrect:%s", text);
-	else if (r != 0)
-		respond_error(api->mode, out, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory");
-	return r == 0;
-}
-
-static bool read_spec(const struct api *api, const struct api_request *req, struct store_spec *spec,
-		      struct api_reply *out)
-{
-	const char *weight = formdata_or(&req->params, "weight", "1");
-
-	*spec = (struct store_spec){
-		.enabled = scalar_bool(get_either(req, "enabled", "enable", "true")),
-		.healthy = scalar_bool(formdata_or(&req->params, "healthy", "true")),
-	};
-	if (!read_key(api, req, &spec->key, out))
-		return false;
-	if (!scalar_double(weight, &spec->weight)) {
-		not_a_number(api, out, weight);
-		return false;
-	}
-	return read_metadata(api, req, &spec->metadata, out);
-}
-
-/* Checks and stores; when that is refused, the reply is written. */
-static bool admit(struct api *api, const struct api_request *req, struct store_spec *spec,
-		  struct api_reply *out)
-{
-	const struct store_key *key = &spec->key;
-	bool is_new = !store_service(&api->store, key->namespace_id, key->service);
-	int r;
-
-	if (!check_instance(api->mode, spec, is_new, out))
-		return false;
-	if (isnan(spec->weight) && api->mode->nan_weight_is_one)
-		spec->weight = 1.0;
-	if (spec->weight > 0.0 && spec->weight < 0.01)
-		spec->weight = 0.01;
-	r = store_put(&api->store, spec, req->now_ms);
-	if (r == STORE_OTHER_KIND)
-		respond_error(api->mode, out, MHD_HTTP_BAD_REQUEST,
-			      "errCode: 400, errMsg: Current service %s is %s service, can't "
-			      "register %s instance. ",
-			      key->service, key->ephemeral ? "persistent" : "ephemeral",
-			      key->ephemeral ? "ephemeral" : "persistent");
-	else if (r != 0)
-		respond_error(api->mode, out, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory");
-	return r == 0;
-}
-
 void v1_write_register(struct api *api, const struct api_request *req, struct api_reply *out)
 {
 	struct store_spec spec;
 
-	if (read_spec(api, req, &spec, out) && admit(api, req, &spec, out))
+	if (form_spec(api, req, &spec, out) && form_store(api, req, &spec, out))
 		respond_text(out, "ok");
 	metamap_deinit(&spec.metadata);
 }
@@ -149,7 +47,7 @@ void v1_write_update(struct api *api, const struct api_request *req, struct api_
 	struct store_key key;
 
 	if (!api_is_java_client(req) ||
-	    (read_key(api, req, &key, out) && store_find(&api->store, &key)))
+	    (form_key(api, req, &key, out) && store_find(&api->store, &key)))
 		v1_write_register(api, req, out);
 	else if (out->status == 0)
 		respond_error(api->mode, out, MHD_HTTP_INTERNAL_SERVER_ERROR,
@@ -162,7 +60,7 @@ void v1_write_deregister(struct api *api, const struct api_request *req, struct 
 	struct store_instance *inst;
 	struct store_key key;
 
-	if (!read_key(api, req, &key, out))
+	if (!form_key(api, req, &key, out))
 		return;
 	inst = store_find(&api->store, &key);
 	if (inst)
@@ -246,17 +144,19 @@ static bool beat_key(const struct api *api, const struct api_request *req, const
 	*key = (struct store_key){
 		.namespace_id = formdata_or(&req->params, "namespaceId", "public"),
 		.service = req->service,
-		.cluster = cluster ? cluster : get_either(req, "clusterName", "cluster", "DEFAULT"),
+		.cluster = cluster ? cluster : form_cluster(req, "DEFAULT"),
 		.ip = b->is_full ? b->ip : formdata_or(&req->params, "ip", NULL),
 		.ephemeral = true,
 	};
 	if (!key->ip)
 		key->ip = "";
 	if (port && !scalar_int(port, &key->port)) {
-		not_a_number(api, out, port);
+		refuse_number(api, req, out, port);
 		return false;
 	}
-	return key->service || missing(api, out, "serviceName");
+	if (!key->service)
+		refuse_missing(api, req, out, "serviceName", "String");
+	return key->service;
 }
 
 /* A service of one kind finds only ephemeral instances; 1.4 answers for persistent ones too. */
@@ -277,16 +177,18 @@ static bool create(struct api *api, const struct api_request *req, struct beat *
 	struct store_spec spec = { .key = *key, .enabled = true, .healthy = true };
 	bool done;
 
-	if (!*key->ip)
-		return missing(api, out, "ip");
+	if (!*key->ip) {
+		refuse_missing(api, req, out, "ip", "String");
+		return false;
+	}
 	if (b->weight && !scalar_double(b->weight, &spec.weight)) {
-		not_a_number(api, out, b->weight);
+		refuse_number(api, req, out, b->weight);
 		return false;
 	}
 	spec.key.ephemeral = !b->ephemeral || scalar_bool(b->ephemeral);
 	spec.metadata = b->metadata;
 	b->metadata = (struct metamap)METAMAP_NULL;
-	done = admit(api, req, &spec, out);
+	done = form_store(api, req, &spec, out);
 	metamap_deinit(&spec.metadata);
 	key->ephemeral = spec.key.ephemeral;
 	return done;
