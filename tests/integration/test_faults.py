@@ -10,7 +10,7 @@ import json
 import pytest
 
 from host import AdminError, until
-from test_registry import Connection, target
+from wire import Connection, target
 
 
 @pytest.fixture

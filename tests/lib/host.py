@@ -137,21 +137,24 @@ class AdminError(Exception):
 class Registry(Program):
     """onebeat-registry; port 0 the first time, the same port when it is started again."""
 
-    def __init__(self, folder, port=0, mode="2", options=()):
+    def __init__(self, folder, port=0, mode="2", options=(), nodes=1):
         self.requests_path = pathlib.Path(folder) / f"requests-{time.monotonic_ns()}.jsonl"
         self.asked, self.n_read = [], 0
         super().__init__([BIN / "onebeat-registry", "--listen", f"127.0.0.1:{port}", "--mode", mode,
-                          "--log", self.requests_path, *options], pathlib.Path(folder) / "registry.log")
-        self.port = int(re.search(r":(\d+)/", self.first_line).group(1))
-        self.address = f"http://127.0.0.1:{self.port}"
+                          "--log", self.requests_path, "--nodes", nodes, *options], pathlib.Path(folder) / "registry.log")
+        self.ports = [int(port) for port in re.findall(r":(\d+)/nacos", self.first_line)]
+        self.port = self.ports[0]
+        self.addresses = [f"http://127.0.0.1:{port}" for port in self.ports]
+        self.address = self.addresses[0]
+        self.down = set()  # nodes that do not answer, by what the admin page was told
 
-    def get(self, path):
-        with OPENER.open(self.address + path, timeout=10) as reply:
+    def get(self, path, node=0):
+        with OPENER.open(self.addresses[node] + path, timeout=10) as reply:
             return reply.read().decode()
 
-    def hosts(self, service, namespace="public", group="DEFAULT_GROUP"):
+    def hosts(self, service, namespace="public", group="DEFAULT_GROUP", node=0):
         query = urllib.parse.urlencode({"serviceName": f"{group}@@{service}", "namespaceId": namespace})
-        return json.loads(self.get(f"/nacos/v1/ns/instance/list?{query}"))["hosts"]
+        return json.loads(self.get(f"/nacos/v1/ns/instance/list?{query}", node))["hosts"]
 
     def requests(self, method=None, contains=""):
         """What clients asked, oldest first, without the tests' own questions."""
@@ -182,9 +185,18 @@ class Registry(Program):
     def stats(self):
         return json.loads(self.get("/onebeat/stats"))
 
-    def admin(self, verb="", body=None, **params):
+    def node(self, index, do, **params):
+        """kill, freeze, thaw, restart or slow, by way of another node."""
+        asked = next(i for i in range(len(self.ports)) if i not in self.down | {index} or do == "slow")
+        shown = self.admin(f"node/{index}", address=self.addresses[asked], do=do, **params)
+        self.down = {i for i, node in enumerate(shown["nodes"]) if node["state"] != "runs"}
+        return shown
+
+    def admin(self, verb="", body=None, address=None, **params):
         """POST to the admin page, GET without a verb; returns what it shows, raises what it refuses."""
-        request = urllib.request.Request(f"{self.address}/registry/admin/{verb}?{urllib.parse.urlencode(params)}",
+        if not address:
+            address = next(a for i, a in enumerate(self.addresses) if i not in self.down)
+        request = urllib.request.Request(f"{address}/registry/admin/{verb}?{urllib.parse.urlencode(params)}",
                                          data=(body or "").encode() if verb else None,
                                          headers={"Content-Type": "text/plain"})
         try:

@@ -14,7 +14,9 @@
 #include "mode.h"
 #include "respond.h"
 
+#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -23,23 +25,34 @@ enum {
 
 struct call {
 	struct httpd *httpd;
+	const struct node *at;
+	const char *verb;
 	const struct api_request *req;
 	const char *body;
 	char *reason; /* why it is refused, REASON_MAX bytes */
 };
 
+__attribute__((format(printf, 2, 3))) static bool refused(struct call *c, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(c->reason, REASON_MAX, fmt, args);
+	va_end(args);
+	return false;
+}
+
 static bool set_mode(struct call *c)
 {
 	const char *name = formdata_or(&c->req->params, "mode", "");
 	const struct mode *mode = mode_find(name);
-	struct api *api = &c->httpd->api;
 
-	if (!mode) {
-		snprintf(c->reason, REASON_MAX, "mode: \"%s\" is not one of %s", name, mode_names);
-		return false;
+	if (!mode)
+		return refused(c, "mode: \"%s\" is not one of %s", name, mode_names);
+	for (unsigned int i = 0; i < c->httpd->cluster.n_members; i++) {
+		c->httpd->nodes[i].api.mode = mode;
+		store_set_mode(&c->httpd->nodes[i].api.store, mode, c->req->now_ms);
 	}
-	api->mode = mode;
-	store_set_mode(&api->store, mode, c->req->now_ms);
 	return true;
 }
 
@@ -56,29 +69,158 @@ static bool clear_faults(struct call *c)
 
 static bool clear(struct call *c)
 {
-	store_clear(&c->httpd->api.store);
+	for (unsigned int i = 0; i < c->httpd->cluster.n_members; i++)
+		store_clear(&c->httpd->nodes[i].api.store);
 	return true;
+}
+
+static bool read_ms(struct call *c, uint64_t *out)
+{
+	long ms;
+
+	if (!formdata_number(&c->req->params, "ms", 0, 600000, 0, &ms))
+		return refused(c, "ms: \"%s\" is not milliseconds from 0 to 600000",
+			       formdata_get(&c->req->params, "ms"));
+	*out = (uint64_t)((double)ms * c->httpd->options.time_scale);
+	return true;
+}
+
+/* A node's number, in decimal; the whole of text. */
+static bool read_node(struct call *c, const char *text, unsigned int *out)
+{
+	size_t n = strlen(text);
+
+	*out = n && n < 3 && strspn(text, "0123456789") == n ? (unsigned int)strtoul(text, NULL, 10)
+							     : CLUSTER_MAX;
+	if (*out < c->httpd->cluster.n_members)
+		return true;
+	return refused(c, "node: \"%s\" is not a node from 0 to %u", text,
+		       c->httpd->cluster.n_members - 1);
+}
+
+static bool restart(struct call *c, struct node *n)
+{
+	int r = node_restart(n);
+
+	return r == 0 || refused(c, "node: %u does not start: %s", n->index, strerror(-r));
+}
+
+static bool change_state(struct call *c, struct node *n, const char *what)
+{
+	enum member_state state = c->httpd->cluster.members[n->index].state;
+
+	if (strcmp(what, "kill") == 0 && state != MEMBER_KILLED)
+		node_kill(n);
+	else if (strcmp(what, "freeze") == 0 && state == MEMBER_RUNS)
+		node_freeze(n);
+	else if (strcmp(what, "thaw") == 0 && state == MEMBER_FROZEN)
+		node_thaw(n);
+	else if (strcmp(what, "restart") == 0)
+		return restart(c, n);
+	else
+		return refused(c,
+			       "do: \"%s\" is not one of kill, freeze, thaw (a frozen one), "
+			       "restart or slow for node %u, which %s",
+			       what, n->index,
+			       state == MEMBER_RUNS     ? "runs"
+			       : state == MEMBER_FROZEN ? "is frozen"
+							: "is killed");
+	return true;
+}
+
+static bool change_node(struct call *c)
+{
+	const char *what = formdata_or(&c->req->params, "do", "");
+	unsigned int i;
+
+	if (!read_node(c, c->verb + strlen("node/"), &i))
+		return false;
+	if (strcmp(what, "slow") == 0)
+		return read_ms(c, &c->httpd->cluster.members[i].slow_ms);
+	if (&c->httpd->nodes[i] == c->at)
+		return refused(c, "node: %u is the one that you ask: ask another", i);
+	return change_state(c, &c->httpd->nodes[i], what);
+}
+
+/* "0,2" as bits. */
+static bool read_members(struct call *c, const char *text, uint32_t *out)
+{
+	unsigned int i;
+	char copy[64], *rest = copy, *word;
+
+	snprintf(copy, sizeof(copy), "%s", text);
+	*out = 0;
+	while ((word = strsep(&rest, ",")) != NULL) {
+		if (!read_node(c, word, &i))
+			return false;
+		*out |= 1u << i;
+	}
+	return true;
+}
+
+static bool set_view(struct call *c)
+{
+	const char *members = formdata_or(&c->req->params, "members", "auto");
+	uint32_t belief = 0;
+	unsigned int i;
+
+	if (!read_node(c, formdata_or(&c->req->params, "node", ""), &i))
+		return false;
+	if (strcmp(members, "auto") != 0 && !read_members(c, members, &belief))
+		return false;
+	c->httpd->cluster.members[i].believes = belief != 0;
+	c->httpd->cluster.members[i].belief = belief;
+	return true;
+}
+
+static bool set_forward(struct call *c)
+{
+	return read_ms(c, &c->httpd->cluster.forward_ms);
 }
 
 static const struct verb {
 	const char *name; /* one that ends in "/" stands for all below it */
 	bool (*run)(struct call *c);
 } verbs[] = {
-	{ "mode", set_mode },
-	{ "fault", add_fault },
-	{ "faults-clear", clear_faults },
-	{ "clear", clear },
+	{ "mode", set_mode },       { "fault", add_fault },   { "faults-clear", clear_faults },
+	{ "clear", clear },         { "node/", change_node }, { "view", set_view },
+	{ "forward", set_forward },
 };
 
-static void show(const struct httpd *s, struct api_reply *out)
+/* Each node's address, state, number of instances, and whom it sees. */
+static void put_nodes(const struct httpd *s, struct sbuf *b)
 {
+	static const char *const states[] = { "runs", "killed", "frozen" };
+
+	for (unsigned int i = 0; i < s->cluster.n_members; i++) {
+		const struct member *m = &s->cluster.members[i];
+		const char *comma = "";
+
+		sbuf_fmt(b, "%s{\"address\":\"%s\",\"state\":\"%s\",\"instances\":%zu,\"sees\":[",
+			 i ? "," : "", m->address, states[m->state],
+			 s->nodes[i].api.store.instances.n_nodes);
+		for (unsigned int j = 0; j < s->cluster.n_members; j++) {
+			if (!cluster_sees(&s->cluster, i, j, httpd_ms(s)))
+				continue;
+			sbuf_fmt(b, "%s%u", comma, j);
+			comma = ",";
+		}
+		sbuf_add(b, "]}");
+	}
+}
+
+static void show(const struct node *at, struct api_reply *out)
+{
+	const struct httpd *s = at->httpd;
 	struct sbuf *b = &out->body;
 
 	respond_json(out);
-	sbuf_fmt(b, "{\"mode\":\"%s\",\"instances\":%zu,\"faults\":", s->api.mode->name,
-		 s->api.store.instances.n_nodes);
+	sbuf_fmt(b, "{\"mode\":\"%s\",\"instances\":%zu,\"faults\":", at->api.mode->name,
+		 at->api.store.instances.n_nodes);
 	fault_json(&s->faults, b);
-	sbuf_add(b, "}");
+	sbuf_add(b, ",\"nodes\":[");
+	put_nodes(s, b);
+	sbuf_add(b, "]}");
 }
 
 static void refuse(struct api_reply *out, int status, const char *reason)
@@ -111,23 +253,30 @@ static void refuse_verb(struct api_reply *out, const char *name)
 	sbuf_deinit(&reason);
 }
 
-void admin_serve(struct httpd *s, const struct api_request *req, const char *body,
+void admin_serve(struct node *at, const struct api_request *req, const char *body,
 		 struct api_reply *out)
 {
 	char reason[REASON_MAX] = "refused";
-	struct call c = { .httpd = s, .req = req, .body = body, .reason = reason };
 	const char *name = req->path + strlen(ADMIN_PATH);
-	const struct verb *verb = find_verb(*name == '/' ? name + 1 : name);
+	struct call c = {
+		.httpd = at->httpd,
+		.at = at,
+		.verb = *name == '/' ? name + 1 : name,
+		.req = req,
+		.body = body,
+		.reason = reason,
+	};
+	const struct verb *verb = find_verb(c.verb);
 
 	out->kind = API_OWN;
 	if (strcmp(req->method, "GET") == 0)
-		show(s, out);
+		show(at, out);
 	else if (strcmp(req->method, "POST") != 0)
 		refuse(out, 405, "the admin page takes GET and POST");
 	else if (!verb)
-		refuse_verb(out, *name == '/' ? name + 1 : name);
+		refuse_verb(out, c.verb);
 	else if (verb->run(&c))
-		show(s, out);
+		show(at, out);
 	else
 		refuse(out, 400, reason);
 }

@@ -4,12 +4,12 @@
 
 struct api_reply;
 struct api_request;
-struct httpd;
+struct node;
 
 #define ADMIN_PATH "/registry/admin"
 
-/* Serves ADMIN_PATH and all below it; body is NULL when there was none. */
-void admin_serve(struct httpd *s, const struct api_request *req, const char *body,
+/* Serves ADMIN_PATH and all below it at a node; body is NULL when there was none. */
+void admin_serve(struct node *at, const struct api_request *req, const char *body,
 		 struct api_reply *out);
 
 #endif

@@ -35,14 +35,14 @@ static const char usage[] =
 	"  --time-scale F          time-outs run F times faster, 0.01 to 10000 (1). Intervals in\n"
 	"                          replies are not scaled: give instances the metadata\n"
 	"                          preserved.heart.beat.interval below 15000/F ms to keep up\n"
+	"  --nodes N               a cluster of N nodes, 1 to 16, on ports from the one of --listen\n"
+	"                          on (1); with port 0 each takes a free one\n"
 	"  --log FILE              write one line of JSON for each request; FILE is emptied first\n"
 	"  --keepalive-requests N  close a connection after N requests; 0 never does (100)\n"
 	"  --help                  show this and stop\n"
 	"  --version               show the version and stop\n";
 
 struct settings {
-	struct sockaddr_storage address;
-	socklen_t address_len;
 	struct httpd_options server;
 };
 
@@ -93,8 +93,8 @@ static void set_listen(struct settings *set, const char *value)
 		wrong_usage("--listen: \"%s\" is not ADDR:PORT with a numeric address and a port "
 			    "from 0 to 65535",
 			    value);
-	memcpy(&set->address, found->ai_addr, found->ai_addrlen);
-	set->address_len = found->ai_addrlen;
+	memcpy(&set->server.address.at, found->ai_addr, found->ai_addrlen);
+	set->server.address.len = found->ai_addrlen;
 	freeaddrinfo(found);
 }
 
@@ -118,6 +118,17 @@ static void set_keepalive(struct settings *set, const char *value)
 	set->server.keepalive_requests = (unsigned int)strtoul(value, NULL, 10);
 }
 
+static void set_nodes(struct settings *set, const char *value)
+{
+	size_t n = strlen(value);
+	unsigned long nodes = n < 3 && strspn(value, "0123456789") == n ? strtoul(value, NULL, 10)
+									: 0;
+
+	if (nodes < 1 || nodes > CLUSTER_MAX)
+		wrong_usage("--nodes: \"%s\" is not a number from 1 to %d", value, CLUSTER_MAX);
+	set->server.n_nodes = (unsigned int)nodes;
+}
+
 static void set_mode(struct settings *set, const char *value)
 {
 	set->server.mode = mode_find(value);
@@ -137,6 +148,7 @@ static void parse_options(struct settings *set, int argc, char **argv)
 		{ "listen", required_argument, NULL, 'l' },
 		{ "mode", required_argument, NULL, 'm' },
 		{ "time-scale", required_argument, NULL, 't' },
+		{ "nodes", required_argument, NULL, 'n' },
 		{ "log", required_argument, NULL, 'o' },
 		{ "keepalive-requests", required_argument, NULL, 'k' },
 		{ "help", no_argument, NULL, 'h' },
@@ -156,6 +168,9 @@ static void parse_options(struct settings *set, int argc, char **argv)
 			break;
 		case 't':
 			set_time_scale(set, optarg);
+			break;
+		case 'n':
+			set_nodes(set, optarg);
 			break;
 		case 'o':
 			set->server.log_path = optarg;
@@ -177,35 +192,6 @@ static void parse_options(struct settings *set, int argc, char **argv)
 		wrong_usage("\"%s\": takes no arguments but options", argv[optind]);
 }
 
-/* Returns a listening socket or a negative errno. */
-static int listen_on(struct settings *set)
-{
-	const struct sockaddr *address = (const struct sockaddr *)&set->address;
-	int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	int one = 1, r;
-
-	if (fd < 0)
-		return -errno;
-	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == 0 &&
-	    bind(fd, address, set->address_len) == 0 && listen(fd, SOMAXCONN) == 0 &&
-	    getsockname(fd, (struct sockaddr *)&set->address, &set->address_len) == 0)
-		return fd;
-	r = -errno;
-	close(fd);
-	return r;
-}
-
-/* Writes the address as it stands in a URL. */
-static void format_address(const struct settings *set, char *text, size_t size)
-{
-	char host[NI_MAXHOST] = "?", port[NI_MAXSERV] = "?";
-	bool v6 = set->address.ss_family == AF_INET6;
-
-	getnameinfo((const struct sockaddr *)&set->address, set->address_len, host, sizeof(host),
-		    port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
-	snprintf(text, size, v6 ? "[%s]:%s" : "%s:%s", host, port);
-}
-
 /* SIGTERM and SIGINT become readable. Returns a descriptor or a negative errno. */
 static int watch_signals(void)
 {
@@ -222,36 +208,41 @@ static int watch_signals(void)
 	return fd < 0 ? -errno : fd;
 }
 
+static void print_ready(const struct httpd *server)
+{
+	fputs("onebeat-registry: listening on", stdout);
+	for (unsigned int i = 0; i < server->cluster.n_members; i++)
+		printf(" http://%s/nacos", server->cluster.members[i].address);
+	printf(" mode=%s pid=%d\n", server->options.mode->name, (int)getpid());
+	fflush(stdout);
+}
+
 static int failed(const char *what, const char *why)
 {
-	fprintf(stderr, "onebeat-registry: %s: %s\n", what, why);
+	fprintf(stderr, "onebeat-registry: %s%s%s\n", what, why ? ": " : "", why ? why : "");
 	return 1;
 }
 
 int main(int argc, char **argv)
 {
 	struct settings set = {
-		.server = { .mode = mode_find("2"), .time_scale = 1.0, .keepalive_requests = 100 },
+		.server = { .mode = mode_find("2"),
+			    .time_scale = 1.0,
+			    .keepalive_requests = 100,
+			    .n_nodes = 1 },
 	};
-	char where[NI_MAXHOST + NI_MAXSERV + 8], error[512];
-	struct httpd server;
-	int stop_fd, listen_fd, r;
+	static struct httpd server;
+	char error[512];
+	int stop_fd, r;
 
 	set_listen(&set, "127.0.0.1:8848");
 	parse_options(&set, argc, argv);
 	stop_fd = watch_signals();
 	if (stop_fd < 0)
 		return failed("signals", strerror(-stop_fd));
-	format_address(&set, where, sizeof(where));
-	listen_fd = listen_on(&set);
-	if (listen_fd < 0)
-		return failed(where, strerror(-listen_fd));
-	format_address(&set, where, sizeof(where));
-	if (httpd_init(&server, listen_fd, &set.server, error, sizeof(error)) != 0)
-		return failed("cannot start", error);
-	printf("onebeat-registry: listening on http://%s/nacos mode=%s pid=%d\n", where,
-	       set.server.mode->name, (int)getpid());
-	fflush(stdout);
+	if (httpd_init(&server, &set.server, error, sizeof(error)) != 0)
+		return failed(error, NULL);
+	print_ready(&server);
 	r = httpd_run(&server, stop_fd);
 	httpd_deinit(&server);
 	close(stop_fd);

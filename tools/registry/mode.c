@@ -24,6 +24,7 @@ static const struct mode modes[] = {
 		.bit = MODE_14,
 		.head_max = 512 * 1024,
 		.key_has_cluster = true,
+		.owner_by_service = true,
 		.loses_post_body = true,
 		.wraps_texts = true,
 		.post_keeps_health = true,

@@ -27,6 +27,7 @@ struct mode {
 	uint64_t client_ttl_ms;   /* removed after this whatever its metadata says; 0 is never */
 	const char *all_ips;      /* spelling of that list field; NULL is the list shape of 1.4 */
 	bool key_has_cluster;     /* an instance is ip:port:cluster, not ip:port */
+	bool owner_by_service;    /* a cluster finds an owner by the service, not by ip:port */
 	bool one_kind;            /* a service is ephemeral or persistent, never both */
 	bool param_check;         /* names, port and metadata are checked before all else */
 	bool loses_post_body;     /* parameters in the body of a POST are not seen */

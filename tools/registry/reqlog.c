@@ -70,6 +70,11 @@ void reqlog_write(struct reqlog *log, const struct reqlog_line *line)
 		sbuf_add(&b, "null");
 	put_text(&b, "ua", line->user_agent);
 	put_text(&b, "fault", line->fault);
+	sbuf_fmt(&b, ",\"node\":%d,\"forwarded_to\":", line->node);
+	if (line->forwarded_to >= 0)
+		sbuf_fmt(&b, "%d", line->forwarded_to);
+	else
+		sbuf_add(&b, "null");
 	sbuf_add(&b, "}\n");
 	write_out(log, &b);
 	sbuf_deinit(&b);

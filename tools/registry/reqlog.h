@@ -22,7 +22,9 @@ struct reqlog_line {
 	int status;
 	int beat_code;          /* 0 is none */
 	const char *user_agent; /* or NULL */
-	const char *fault;      /* what met the request, or NULL */
+	int node;
+	int forwarded_to;  /* the node that answered in its place; -1 is none */
+	const char *fault; /* what met the request, or NULL */
 };
 
 /* Creates or empties the file. Returns 0 or a negative errno. */

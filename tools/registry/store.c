@@ -297,6 +297,42 @@ void store_set_mode(struct store *s, const struct mode *mode, uint64_t now_ms)
 	}
 }
 
+static int copy_instance(struct store *s, const struct store_instance *from)
+{
+	struct store_spec spec = { .key = key_of(from) };
+	struct store_instance *inst;
+	int r;
+
+	spec.weight = from->weight;
+	spec.enabled = from->enabled;
+	spec.healthy = from->healthy;
+	r = metamap_parse(&spec.metadata, metamap_json(&from->metadata));
+	if (r == 0)
+		r = store_put(s, &spec, from->last_beat_ms);
+	metamap_deinit(&spec.metadata);
+	inst = r == 0 ? store_find(s, &spec.key) : NULL;
+	if (inst)
+		inst->next_tick_ms = from->next_tick_ms;
+	return r < 0 ? r : 0;
+}
+
+/* Ephemeral ones in the order of their ticks, which is what that queue lives by. */
+int store_copy(struct store *s, const struct store *from)
+{
+	const struct store_service *svc;
+	const struct store_instance *inst;
+	int r = 0;
+
+	store_clear(s);
+	TAILQ_FOREACH(inst, &from->ticks, tick)
+	r = r ? r : copy_instance(s, inst);
+	TAILQ_FOREACH(svc, &from->all, link)
+	TAILQ_FOREACH(inst, &svc->instances, link)
+	if (!inst->ephemeral)
+		r = r ? r : copy_instance(s, inst);
+	return r;
+}
+
 static uint64_t limit_ms(const struct store *s, const struct metamap_time *t, uint64_t usual)
 {
 	return metamap_ms(t, usual, s->mode->bad_setting_is_zero ? 0 : usual);
@@ -330,6 +366,10 @@ static void look_at(struct store *s, struct store_instance *inst, uint64_t now_m
 	enum verdict verdict = judge(s, inst, due_ms > beat_ms ? due_ms - beat_ms : 0);
 
 	if (verdict == EXPIRED) {
+		struct store_key key = key_of(inst);
+
+		if (s->on_expiry)
+			s->on_expiry(s->on_expiry_context, &key);
 		store_remove(s, inst, now_ms);
 		return;
 	}

@@ -56,15 +56,6 @@ struct store_instance {
 	uint64_t next_tick_ms;
 };
 
-struct store {
-	const struct mode *mode;
-	struct hashtab services;
-	struct hashtab instances;
-	struct store_services all;
-	struct store_services empties;
-	struct store_instances ticks;
-};
-
 struct store_key {
 	const char *namespace_id;
 	const char *service; /* GROUP@@name */
@@ -72,6 +63,18 @@ struct store_key {
 	const char *ip;
 	int port;
 	bool ephemeral;
+};
+
+struct store {
+	const struct mode *mode;
+	struct hashtab services;
+	struct hashtab instances;
+	struct store_services all;
+	struct store_services empties;
+	struct store_instances ticks;
+	/* Told of each instance before silence removes it; may be NULL. */
+	void (*on_expiry)(void *context, const struct store_key *key);
+	void *on_expiry_context;
 };
 
 struct store_spec {
@@ -87,6 +90,8 @@ int store_init(struct store *s, const struct mode *mode);
 void store_deinit(struct store *s);
 /* Forgets all, as a restart does. */
 void store_clear(struct store *s);
+/* Becomes a copy of another store. Returns 0 or -ENOMEM, with a part of the instances. */
+int store_copy(struct store *s, const struct store *from);
 /* Becomes another server with the same instances; of two that are one there, the older goes. */
 void store_set_mode(struct store *s, const struct mode *mode, uint64_t now_ms);
 
