@@ -178,13 +178,28 @@ static bool set_forward(struct call *c)
 	return read_ms(c, &c->httpd->cluster.forward_ms);
 }
 
+/* The body is the list; without one and without a status the nodes are listed again. */
+static bool set_endpoint(struct call *c)
+{
+	const char *text = c->body;
+	long status;
+
+	if (!formdata_number(&c->req->params, "status", 200, 599, 0, &status))
+		return refused(c, "status: \"%s\" is not a status from 200 to 599",
+			       formdata_get(&c->req->params, "status"));
+	if (!text && status)
+		text = "";
+	return endpoint_set(&c->httpd->endpoint, text, status ? (int)status : 200) ||
+	       refused(c, "out of memory");
+}
+
 static const struct verb {
 	const char *name; /* one that ends in "/" stands for all below it */
 	bool (*run)(struct call *c);
 } verbs[] = {
-	{ "mode", set_mode },       { "fault", add_fault },   { "faults-clear", clear_faults },
-	{ "clear", clear },         { "node/", change_node }, { "view", set_view },
-	{ "forward", set_forward },
+	{ "mode", set_mode },       { "fault", add_fault },       { "faults-clear", clear_faults },
+	{ "clear", clear },         { "node/", change_node },     { "view", set_view },
+	{ "forward", set_forward }, { "endpoint", set_endpoint },
 };
 
 /* Each node's address, state, number of instances, and whom it sees. */

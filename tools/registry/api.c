@@ -10,6 +10,7 @@
 #include "api.h"
 
 #include "check.h"
+#include "members.h"
 #include "mode.h"
 #include "notfound.h"
 #include "page.h"
@@ -27,6 +28,7 @@
 #define NS "/nacos/v1/ns/"
 #define INSTANCE NS "instance"
 #define CONSOLE "/nacos/v1/console/"
+#define CLUSTER "/nacos/v1/core/cluster/"
 #define V2_INSTANCE "/nacos/v2/ns/instance"
 #define V3_INSTANCE "/nacos/v3/client/ns/instance"
 #define V3_ADMIN "/nacos/v3/admin/ns/"
@@ -73,6 +75,18 @@ static const struct route routes[] = {
 	{ "GET", V3_STATE, MODE_V3, API_OTHER, CHECK_NOTHING, v3_admin_state },
 	{ "GET", V3_STATE "/readiness", MODE_V3, API_OTHER, CHECK_NOTHING, v3_admin_health },
 	{ "GET", V3_STATE "/liveness", MODE_V3, API_OTHER, CHECK_NOTHING, v3_admin_health },
+
+	{ "GET", NS "operator/servers", MODE_14, API_OTHER, CHECK_NOTHING, members_servers },
+	{ "GET", NS "operator/distro/server", MODE_14, API_OTHER, CHECK_INSTANCE,
+	  members_owner_of_service },
+	{ "GET", NS "operator/distro/client", MODE_2, API_OTHER, CHECK_NOTHING,
+	  members_owner_of_client },
+	{ "GET", CLUSTER "nodes", MODE_OLD, API_OTHER, CHECK_NOTHING, members_nodes },
+	{ "GET", CLUSTER "simple/nodes", MODE_OLD, API_OTHER, CHECK_NOTHING, members_simple },
+	{ "GET", "/nacos/v2/core/cluster/node/list", MODE_2, API_OTHER, CHECK_NOTHING,
+	  members_list },
+	{ "GET", "/nacos/v3/admin/core/cluster/node/list", MODE_V3, API_OTHER, CHECK_NOTHING,
+	  members_list },
 
 	{ "GET", "/", MODE_ALL, API_OWN, CHECK_NOTHING, page_instances },
 	{ "GET", "/onebeat/stats", MODE_ALL, API_OWN, CHECK_NOTHING, page_stats },

@@ -27,11 +27,15 @@ struct api_stats {
 	uint64_t requests[API_N_KINDS];
 };
 
+struct cluster;
+
 struct api {
 	const struct mode *mode;
 	struct store store;
 	struct api_stats stats;
 	double time_scale;
+	const struct cluster *cluster; /* that this is a member of, by the number `node` */
+	unsigned int node;
 };
 
 struct api_request {

@@ -175,6 +175,8 @@ static void carry_out(struct httpd *s, struct MHD_Connection *con, struct exchan
 		respond_html(out, MHD_HTTP_BAD_REQUEST);
 	else if (!is_for_admin(x) && x->fault.kind != FAULT_NONE && x->fault.kind < FAULT_DELAY)
 		fault_reply(&x->fault, req, out);
+	else if (strcmp(req->path, ENDPOINT_PATH) == 0)
+		endpoint_serve(&s->endpoint, &s->cluster, req, out);
 	else if (!is_for_admin(x))
 		x->forward = forward_serve(s, x->node->index, req, out);
 	else if (!is_from_loopback(con))

@@ -63,6 +63,7 @@ int httpd_init(struct httpd *s, const struct httpd_options *options, char *error
 
 	*s = (struct httpd){ .options = *options,
 			     .log = REQLOG_NULL,
+			     .endpoint = ENDPOINT_NULL,
 			     .started_ms = httpd_boottime_ms() };
 	TAILQ_INIT(&s->waiting);
 	s->idle_s = idle_s < 1.0 ? 1 : (unsigned int)idle_s;
@@ -81,6 +82,7 @@ void httpd_deinit(struct httpd *s)
 	for (unsigned int i = 0; i < s->cluster.n_members; i++)
 		node_deinit(&s->nodes[i]);
 	fault_clear(&s->faults);
+	endpoint_deinit(&s->endpoint);
 	reqlog_deinit(&s->log);
 }
 

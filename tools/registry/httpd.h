@@ -3,6 +3,7 @@
 #define REGISTRY_HTTPD_H
 
 #include "cluster.h"
+#include "endpoint.h"
 #include "fault.h"
 #include "node.h"
 #include "reqlog.h"
@@ -24,6 +25,7 @@ struct httpd {
 	struct cluster cluster; /* its n_members is the number of nodes */
 	struct reqlog log;
 	struct faults faults;
+	struct endpoint endpoint;
 	struct exchanges waiting;
 	uint64_t n_connections;
 	unsigned int idle_s;

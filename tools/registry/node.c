@@ -78,6 +78,8 @@ int node_init(struct node *n, struct httpd *s, unsigned int index, char *error, 
 		snprintf(error, error_size, "cannot start: out of memory");
 		return r;
 	}
+	n->api.cluster = &s->cluster;
+	n->api.node = index;
 	r = listen_on(&n->address);
 	if (r < 0) {
 		snprintf(error, error_size, "%s: %s", m->address, strerror(-r));
