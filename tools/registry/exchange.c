@@ -57,12 +57,12 @@ void exchange_on_connection(void *cls, struct MHD_Connection *con, void **contex
 	struct api_stats *st = &n->api.stats;
 	struct connection *c;
 
-	(void)con;
 	if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
 		st->connections_open--;
 		free(*context);
 		return;
 	}
+	tls_demand_certificate(&n->httpd->tls, con);
 	st->connections_total++;
 	if (++st->connections_open > st->connections_peak)
 		st->connections_peak = st->connections_open;

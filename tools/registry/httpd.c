@@ -48,7 +48,7 @@ uint64_t httpd_ms(const struct httpd *s)
 
 static int start_nodes(struct httpd *s, char *error, size_t error_size)
 {
-	int r = 0;
+	int r = tls_init(&s->tls, &s->options.tls, error, error_size);
 
 	s->cluster.n_members = s->options.n_nodes;
 	for (unsigned int i = 0; i < s->cluster.n_members && r == 0; i++)
@@ -83,6 +83,7 @@ void httpd_deinit(struct httpd *s)
 		node_deinit(&s->nodes[i]);
 	fault_clear(&s->faults);
 	endpoint_deinit(&s->endpoint);
+	tls_deinit(&s->tls);
 	reqlog_deinit(&s->log);
 }
 

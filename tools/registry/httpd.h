@@ -7,6 +7,7 @@
 #include "fault.h"
 #include "node.h"
 #include "reqlog.h"
+#include "tls.h"
 
 TAILQ_HEAD(exchanges, exchange);
 
@@ -17,6 +18,7 @@ struct httpd_options {
 	const char *log_path;            /* or NULL */
 	struct listen_address address;   /* of the first node */
 	unsigned int n_nodes;
+	struct tls_options tls;
 };
 
 struct httpd {
@@ -26,6 +28,7 @@ struct httpd {
 	struct reqlog log;
 	struct faults faults;
 	struct endpoint endpoint;
+	struct tls tls;
 	struct exchanges waiting;
 	uint64_t n_connections;
 	unsigned int idle_s;

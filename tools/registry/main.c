@@ -37,6 +37,9 @@ static const char usage[] =
 	"                          preserved.heart.beat.interval below 15000/F ms to keep up\n"
 	"  --nodes N               a cluster of N nodes, 1 to 16, on ports from the one of --listen\n"
 	"                          on (1); with port 0 each takes a free one\n"
+	"  --tls-cert FILE         speak https with this certificate (PEM, with its chain)\n"
+	"  --tls-key FILE          and its key\n"
+	"  --tls-client-ca FILE    demand a certificate that this CA signed from clients\n"
 	"  --log FILE              write one line of JSON for each request; FILE is emptied first\n"
 	"  --keepalive-requests N  close a connection after N requests; 0 never does (100)\n"
 	"  --help                  show this and stop\n"
@@ -142,54 +145,83 @@ __attribute__((noreturn)) static void show(const char *text)
 	exit(fflush(stdout) == 0 ? 0 : 1);
 }
 
+static void set_log(struct settings *set, const char *value)
+{
+	set->server.log_path = value;
+}
+
+static void set_tls_cert(struct settings *set, const char *value)
+{
+	set->server.tls.cert = value;
+}
+
+static void set_tls_key(struct settings *set, const char *value)
+{
+	set->server.tls.key = value;
+}
+
+static void set_tls_client_ca(struct settings *set, const char *value)
+{
+	set->server.tls.client_ca = value;
+}
+
+/* The options that take a value. */
+static const struct {
+	const char *name;
+	void (*set)(struct settings *set, const char *value);
+} valued[] = {
+	{ "listen", set_listen },
+	{ "mode", set_mode },
+	{ "time-scale", set_time_scale },
+	{ "nodes", set_nodes },
+	{ "tls-cert", set_tls_cert },
+	{ "tls-key", set_tls_key },
+	{ "tls-client-ca", set_tls_client_ca },
+	{ "log", set_log },
+	{ "keepalive-requests", set_keepalive },
+};
+
+enum {
+	N_VALUED = sizeof(valued) / sizeof(valued[0]),
+	FIRST_VALUED = 256 /* above all characters */
+};
+
+static void check_options(const struct settings *set)
+{
+	const struct tls_options *tls = &set->server.tls;
+
+	if (!tls->cert != !tls->key)
+		wrong_usage("--tls-cert and --tls-key: one needs the other");
+	if (tls->client_ca && !tls->cert)
+		wrong_usage("--tls-client-ca: needs --tls-cert and --tls-key");
+}
+
 static void parse_options(struct settings *set, int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "listen", required_argument, NULL, 'l' },
-		{ "mode", required_argument, NULL, 'm' },
-		{ "time-scale", required_argument, NULL, 't' },
-		{ "nodes", required_argument, NULL, 'n' },
-		{ "log", required_argument, NULL, 'o' },
-		{ "keepalive-requests", required_argument, NULL, 'k' },
-		{ "help", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, 'v' },
-		{ NULL, 0, NULL, 0 },
-	};
+	struct option options[N_VALUED + 3] = { { NULL, 0, NULL, 0 } };
 	int c;
 
+	for (int i = 0; i < N_VALUED; i++)
+		options[i] = (struct option){ valued[i].name, required_argument, NULL,
+					      FIRST_VALUED + i };
+	options[N_VALUED] = (struct option){ "help", no_argument, NULL, 'h' };
+	options[N_VALUED + 1] = (struct option){ "version", no_argument, NULL, 'v' };
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, ":", options, NULL)) != -1) {
-		switch (c) {
-		case 'l':
-			set_listen(set, optarg);
-			break;
-		case 'm':
-			set_mode(set, optarg);
-			break;
-		case 't':
-			set_time_scale(set, optarg);
-			break;
-		case 'n':
-			set_nodes(set, optarg);
-			break;
-		case 'o':
-			set->server.log_path = optarg;
-			break;
-		case 'k':
-			set_keepalive(set, optarg);
-			break;
-		case 'h':
+		if (c >= FIRST_VALUED)
+			valued[c - FIRST_VALUED].set(set, optarg);
+		else if (c == 'h')
 			show(usage);
-		case 'v':
+		else if (c == 'v')
 			show("onebeat-registry " ONEBEAT_VERSION "\n");
-		case ':':
+		else if (c == ':')
 			wrong_usage("%s: needs a value", argv[optind - 1]);
-		default:
+		else
 			wrong_usage("%s: is not an option, or takes no value", argv[optind - 1]);
-		}
 	}
 	if (optind < argc)
 		wrong_usage("\"%s\": takes no arguments but options", argv[optind]);
+	check_options(set);
 }
 
 /* SIGTERM and SIGINT become readable. Returns a descriptor or a negative errno. */
@@ -212,7 +244,8 @@ static void print_ready(const struct httpd *server)
 {
 	fputs("onebeat-registry: listening on", stdout);
 	for (unsigned int i = 0; i < server->cluster.n_members; i++)
-		printf(" http://%s/nacos", server->cluster.members[i].address);
+		printf(" %s://%s/nacos", server->tls.cert ? "https" : "http",
+		       server->cluster.members[i].address);
 	printf(" mode=%s pid=%d\n", server->options.mode->name, (int)getpid());
 	fflush(stdout);
 }

@@ -43,14 +43,17 @@ static unsigned int connection_limit(const struct httpd *s)
 static int start(struct node *n, int listen_fd)
 {
 	struct httpd *s = n->httpd;
+	struct MHD_OptionItem tls[TLS_MHD_OPTIONS];
 
+	tls_mhd_options(&s->tls, tls);
 	n->daemon = MHD_start_daemon(
-		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, exchange_on_request, n,
-		MHD_OPTION_LISTEN_SOCKET, listen_fd, MHD_OPTION_CONNECTION_LIMIT,
-		connection_limit(s), MHD_OPTION_CONNECTION_TIMEOUT, s->idle_s,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL, MHD_OPTION_URI_LOG_CALLBACK,
-		exchange_on_target, n, MHD_OPTION_NOTIFY_CONNECTION, exchange_on_connection, n,
-		MHD_OPTION_NOTIFY_COMPLETED, exchange_on_completed, n, MHD_OPTION_END);
+		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | tls_flags(&s->tls), 0, NULL, NULL,
+		exchange_on_request, n, MHD_OPTION_ARRAY, tls, MHD_OPTION_LISTEN_SOCKET, listen_fd,
+		MHD_OPTION_CONNECTION_LIMIT, connection_limit(s), MHD_OPTION_CONNECTION_TIMEOUT,
+		s->idle_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL,
+		MHD_OPTION_URI_LOG_CALLBACK, exchange_on_target, n, MHD_OPTION_NOTIFY_CONNECTION,
+		exchange_on_connection, n, MHD_OPTION_NOTIFY_COMPLETED, exchange_on_completed, n,
+		MHD_OPTION_END);
 	return n->daemon ? 0 : -EIO;
 }
 
@@ -88,7 +91,8 @@ int node_init(struct node *n, struct httpd *s, unsigned int index, char *error, 
 	listen_format(&n->address, m->address, sizeof(m->address));
 	r = start(n, r);
 	if (r != 0)
-		snprintf(error, error_size, "cannot start: the HTTP server does not start");
+		snprintf(error, error_size, "cannot start: the HTTP server does not start%s",
+			 s->tls.cert ? " (do --tls-cert and --tls-key belong together?)" : "");
 	return r;
 }
 
