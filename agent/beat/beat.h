@@ -62,6 +62,8 @@ struct beat {
 	struct wheel_node wheel;
 	uint32_t n_inflight;      /* requests that lanes still hold for it, stale ones too */
 	uint32_t request_version; /* of the node that request was rendered from */
+	uint8_t request_api;      /* and what it is in: enum nacos_version, like the next */
+	uint8_t write_api;        /* of the POST or DELETE that was sent last */
 	char *request;            /* rendered light beat; malloc'ed */
 };
 

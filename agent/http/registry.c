@@ -6,6 +6,9 @@
  * has under way or in its queues is in its own lanes, so one that is slow or gone takes nothing from another but
  * the turns of the thread.
  *
+ * All nodes together get what the configuration allows one: whichever way requests are routed, and however the
+ * nodes forward them to each other, no node gets more.
+ *
  * Rendering reads the instance's dom2Beat node under rcu_read_lock(). The sender's thread only.
  */
 #include "http/registry.h"
@@ -15,9 +18,17 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "beat/dom2beat.h"
 
 #define CONNECTIONS_DEFAULT 1u
+/*
+ * Registrations a second that a registry which lost its instances gets at most, however many nodes it has: 50,000
+ * are back within the 15 s after which they would be missed. A beat costs a server less, and those of a host that
+ * slept must not wait for a whole period.
+ */
+#define POSTS_PER_SECOND 4000u
+#define BEATS_FOR_A_POST 3u
 
 static uint32_t or_default(uint32_t value, uint32_t by_default)
 {
@@ -38,6 +49,14 @@ static void set_timeouts(struct registry *r)
 	request_lane_set_timeouts(r->requests, connect_ms, total_ms);
 }
 
+static void set_pace(struct registry *r)
+{
+	uint32_t per_second = or_default(r->options.pace_per_second, POSTS_PER_SECOND);
+
+	pace_set(&r->posts, per_second);
+	pace_set(&r->late_beats, per_second * BEATS_FOR_A_POST);
+}
+
 int registry_init(struct registry *r, const struct sender_registry_options *options,
 		  struct loop *loop, const struct registry_ends *ends)
 {
@@ -45,9 +64,12 @@ int registry_init(struct registry *r, const struct sender_registry_options *opti
 
 	*r = (struct registry){
 		.options = *options,
-		.api = { .version = options->api == REGISTRY_API_V3 ? NACOS_V3 : NACOS_V1,
-			 .context = options->context },
+		.api = { .context = options->context },
 	};
+	nacos_choice_init(&r->choice, options->api == REGISTRY_API_V3 ? NACOS_V3 : NACOS_V1,
+			  options->api != REGISTRY_API_AUTO);
+	r->api.version = r->choice.version;
+	set_pace(r);
 	err = http_nodes_init(&r->nodes, options->urls, options->n_urls, (uint32_t)clock_now_ms());
 	if (err == 0)
 		err = request_lane_new(&r->requests, loop, &r->nodes,
@@ -70,6 +92,23 @@ void registry_deinit(struct registry *r)
 	http_nodes_deinit(&r->nodes);
 }
 
+bool registry_no_api(struct registry *r, enum nacos_version asked, uint64_t now_ms)
+{
+	enum nacos_advice advice = nacos_choice_no_api(&r->choice, asked, now_ms);
+
+	r->api.version = r->choice.version;
+	if (advice == NACOS_MOVED)
+		log_info("registry.api", "registry=%s from=%s to=%s reason=\"a server says so\"",
+			 r->options.name, nacos_version_name(asked),
+			 nacos_version_name(r->api.version));
+	return advice != NACOS_WAIT;
+}
+
+uint64_t registry_turn(struct registry *r, enum machine_pace pace, uint64_t now_ms)
+{
+	return pace_turn(pace == MACHINE_PACE_POST ? &r->posts : &r->late_beats, now_ms);
+}
+
 static size_t render_write(struct registry *r, const struct beat *beat, enum machine_request what)
 {
 	const struct descriptor *d;
@@ -90,6 +129,7 @@ int registry_write(struct registry *r, struct beat *beat, enum machine_request w
 {
 	int err = -ENOBUFS;
 
+	beat->write_api = (uint8_t)r->api.version;
 	if (render_write(r, beat, what) > 0)
 		err = request_lane_submit(r->requests,
 					  what == MACHINE_POST ? HTTP_POST : HTTP_DELETE, r->target,
@@ -101,19 +141,22 @@ int registry_write(struct registry *r, struct beat *beat, enum machine_request w
 }
 
 /*
- * The request line is rendered once and kept until the node changes. While a stale beat is still in the lane its
+ * The request line is rendered once and kept until the node or the API changes. While a stale beat is still in the lane its
  * bytes must stay, so a change waits for the next beat: at worst that one is answered "unknown".
  */
 static bool render_beat(struct registry *r, struct beat *beat)
 {
 	const struct dom2beat_node *node;
+	bool old = beat->request_api != r->api.version;
 	size_t n = 0;
 
 	rcu_read_lock();
 	node = rcu_dereference(beat->node);
-	if (!beat->request || (beat->request_version != node->version && beat->n_inflight == 0)) {
+	old = old || beat->request_version != node->version;
+	if (!beat->request || (old && beat->n_inflight == 0)) {
 		n = nacos_beat_line(&r->api, node->descriptor, r->target, sizeof(r->target));
 		beat->request_version = node->version;
+		beat->request_api = (uint8_t)r->api.version;
 	}
 	rcu_read_unlock();
 	if (n > 0) {

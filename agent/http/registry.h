@@ -3,14 +3,17 @@
 #define HTTP_REGISTRY_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/loop.h"
 #include "beat/beat.h"
+#include "beat/pace.h"
 #include "http/beat_lane.h"
 #include "http/nodes.h"
 #include "http/registry_options.h"
 #include "http/request_lane.h"
+#include "nacos/choice.h"
 #include "nacos/request.h"
 
 /* Counted by the sender's thread, read by anyone. */
@@ -26,7 +29,10 @@ struct sender_counts {
 /* One registry as the sender sees it. Must not move between init and deinit. */
 struct registry {
 	struct sender_registry_options options;
-	struct nacos_api api; /* what it is spoken to in now */
+	struct nacos_choice choice;
+	struct nacos_api api;   /* what it is spoken to in now */
+	struct pace posts;      /* turns to register again */
+	struct pace late_beats; /* turns to beat after a sleep */
 	struct sender_counts counts;
 	struct http_nodes nodes;
 	struct request_lane *requests;
@@ -45,6 +51,15 @@ struct registry_ends {
 int registry_init(struct registry *r, const struct sender_registry_options *options,
 		  struct loop *loop, const struct registry_ends *ends);
 void registry_deinit(struct registry *r);
+
+/*
+ * A server has answered a request that was sent in this API that it does not speak it. True: it is to be sent
+ * again at once. False: nothing better can be asked now.
+ */
+bool registry_no_api(struct registry *r, enum nacos_version asked, uint64_t now_ms);
+
+/* When it is the turn of one of many instances that may all have the same to send. */
+uint64_t registry_turn(struct registry *r, enum machine_pace pace, uint64_t now_ms);
 
 /*
  * Renders a request of the beat's instance and gives it to a lane, in one of whose later turns its end is told.

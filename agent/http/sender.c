@@ -137,6 +137,15 @@ static void note_due(struct sender *s, struct beat *beat)
 	s->options.due(s->options.ctx, beat, due_ms);
 }
 
+/* What all instances may have to send at once waits for its turn. */
+static void await_turn(struct sender *s, struct beat *beat, uint64_t now_ms)
+{
+	enum machine_pace pace = machine_pace(&beat->machine, now_ms);
+
+	if (pace != MACHINE_AT_ONCE)
+		machine_hold(&beat->machine, registry_turn(registry_of(s, beat), pace, now_ms));
+}
+
 /* Sends what is due and says what became of it. force: the watcher is owed a word in any case. */
 static void step(struct sender *s, struct beat *beat, bool force)
 {
@@ -145,6 +154,7 @@ static void step(struct sender *s, struct beat *beat, bool force)
 	uint32_t serial;
 	bool changed;
 
+	await_turn(s, beat, now_ms);
 	while ((what = machine_take(&beat->machine, now_ms, &serial)) != MACHINE_NONE) {
 		if (what == MACHINE_BEAT)
 			send_beat(s, beat, serial);

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 
 /* True when it is news: the same trouble again is not worth a line. */
@@ -53,15 +54,36 @@ static enum machine_outcome outcome_of(const struct nacos_outcome *o)
 	return MACHINE_FAILED;
 }
 
-enum machine_outcome verdict_of(const struct registry *registry, struct beat *beat,
-				enum nacos_call call, const struct http_result *result,
-				struct nacos_outcome *o)
+/* Which API was asked for is what people need to know; what the server says is mostly "Not Found". */
+static void say_no_api(const struct registry *registry, enum nacos_version asked,
+		       struct nacos_outcome *o)
 {
+	char said[sizeof(o->text)];
+
+	snprintf(said, sizeof(said), "%s", o->text);
+	if (registry->choice.fixed)
+		snprintf(o->text, sizeof(o->text), "no API %s, the one configured, here: %.80s",
+			 nacos_version_name(asked), said);
+	else
+		snprintf(o->text, sizeof(o->text), "neither API v1 nor v3 here: %.90s", said);
+}
+
+enum machine_outcome verdict_of(struct registry *registry, struct beat *beat, enum nacos_call call,
+				const struct http_result *result, struct nacos_outcome *o)
+{
+	enum nacos_version asked;
+
 	if (result->end != HTTP_ANSWERED) {
 		keep_note(beat, 0, result->why);
 		return result->end == HTTP_LOST ? MACHINE_LOST : MACHINE_FAILED;
 	}
-	nacos_judge(registry->api.version, call, result->status, result->body, result->n_body, o);
+	asked = (enum nacos_version)(call == NACOS_BEAT ? beat->request_api : beat->write_api);
+	nacos_judge(asked, call, result->status, result->body, result->n_body, o);
+	if (o->verdict == NACOS_NO_API) {
+		if (registry_no_api(registry, asked, clock_now_ms()))
+			return MACHINE_AGAIN;
+		say_no_api(registry, asked, o);
+	}
 	if (keep_note(beat, o->code, o->text) &&
 	    (o->verdict == NACOS_FAILED || o->verdict == NACOS_DENIED ||
 	     o->verdict == NACOS_NO_API))

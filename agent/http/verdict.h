@@ -8,10 +8,9 @@
 
 /*
  * What a request's end means to the instance's machine. The beat's code and note say why from here on; the log
- * does so when it is news. o is filled in when a server answered.
+ * does so when it is news. MACHINE_AGAIN: a server did not speak the API that was used. o is filled in when a server answered.
  */
-enum machine_outcome verdict_of(const struct registry *registry, struct beat *beat,
-				enum nacos_call call, const struct http_result *result,
-				struct nacos_outcome *o);
+enum machine_outcome verdict_of(struct registry *registry, struct beat *beat, enum nacos_call call,
+				const struct http_result *result, struct nacos_outcome *o);
 
 #endif

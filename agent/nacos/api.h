@@ -7,6 +7,11 @@ enum nacos_version {
 	NACOS_V3  /* 3.0 and later: a beat is a POST, replies are results with a code */
 };
 
+static inline const char *nacos_version_name(enum nacos_version version)
+{
+	return version == NACOS_V1 ? "v1" : "v3";
+}
+
 /* How a registry is spoken to. */
 struct nacos_api {
 	enum nacos_version version;
