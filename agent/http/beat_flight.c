@@ -34,7 +34,7 @@ static void finish_answered(struct beat_lane *lane, struct beat_record *beat, in
 		.status = status,
 		.body = body,
 		.n_body = n_body,
-		.node = lane->nodes->nodes[node].base,
+		.node = http_nodes_name(lane->nodes, node),
 		.why = "",
 		.n_tried = http_round_count(&beat->round),
 		.lost = beat->lost,
@@ -48,7 +48,7 @@ static void finish_unanswered(struct beat_lane *lane, struct beat_record *beat, 
 	struct http_result result = {
 		.end = beat->lost ? HTTP_LOST : HTTP_UNSENT,
 		.body = "",
-		.node = lane->nodes->nodes[beat->node].base,
+		.node = http_nodes_name(lane->nodes, beat->node),
 		.why = why,
 		.n_tried = http_round_count(&beat->round),
 		.lost = beat->lost,
@@ -119,5 +119,5 @@ void beat_flight_divert(struct beat_lane *lane, uint32_t node)
 
 	beat_record_move(&diverted, &lane->at[node].bound);
 	while ((beat = beat_record_pop(&diverted)) != NULL)
-		beat_flight_failed(lane, beat, lane->nodes->nodes[node].last_error);
+		beat_flight_failed(lane, beat, http_nodes_why(lane->nodes, node));
 }

@@ -10,6 +10,9 @@
  * the probe. It is sent while other nodes do the work, so that a node that is back is noticed. When
  * no node may be asked, what waits ends as unsent at once: the sender knows best when to try again.
  *
+ * A node that has left the list is given nothing more; its beats in flight come to their end, and its
+ * connections are closed as they fall idle.
+ *
  * A beat that goes on to another node is bound to that one and waits in the node's own queue
  * (beat_flight.c). A beat whose connection closed under it stays in its slot (beat_slot.c).
  *
@@ -50,8 +53,8 @@ static int node_init(struct beat_lane *lane, uint32_t node)
 	at->slots = calloc(lane->n_connections, sizeof(*at->slots));
 	if (!at->slots)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < lane->n_connections; i++) {
-		int r = beat_slot_init(&at->slots[i], lane, node);
+	while (at->n_slots < lane->n_connections) {
+		int r = beat_slot_init(&at->slots[at->n_slots++], lane, node);
 
 		if (r < 0)
 			return r;
@@ -59,12 +62,13 @@ static int node_init(struct beat_lane *lane, uint32_t node)
 	return 0;
 }
 
-static void node_deinit(struct beat_lane *lane, struct beat_node *at)
+static void node_deinit(struct beat_node *at)
 {
-	for (uint32_t i = 0; at->slots && i < lane->n_connections; i++)
+	for (uint32_t i = 0; i < at->n_slots; i++)
 		beat_slot_deinit(&at->slots[i]);
 	free(at->slots);
 	free(at->head);
+	*at = (struct beat_node){ 0 };
 }
 
 int beat_lane_new(struct beat_lane **out, struct loop *loop, struct http_nodes *nodes,
@@ -73,7 +77,7 @@ int beat_lane_new(struct beat_lane **out, struct loop *loop, struct http_nodes *
 	struct beat_lane *lane = calloc(1, sizeof(*lane));
 	int r = 0;
 
-	assert(n_connections > 0 && nodes->n_nodes > 0);
+	assert(n_connections > 0);
 	*out = NULL;
 	if (!lane)
 		return -ENOMEM;
@@ -84,7 +88,7 @@ int beat_lane_new(struct beat_lane **out, struct loop *loop, struct http_nodes *
 	lane->ctx = ctx;
 	lane->timeouts = (struct beat_timeouts)BEAT_TIMEOUTS_DEFAULT;
 	lane->cursor = http_nodes_start(nodes);
-	lane->at = calloc(nodes->n_nodes, sizeof(*lane->at));
+	lane->at = calloc(HTTP_NODES_MAX, sizeof(*lane->at));
 	if (!lane->at)
 		r = -ENOMEM;
 	for (uint32_t i = 0; i < nodes->n_nodes && r == 0; i++)
@@ -103,11 +107,39 @@ struct beat_lane *beat_lane_free(struct beat_lane *lane)
 		return NULL;
 	assert(!lane->busy);
 	for (uint32_t i = 0; lane->at && i < lane->nodes->n_nodes; i++)
-		node_deinit(lane, &lane->at[i]);
+		node_deinit(&lane->at[i]);
 	free(lane->at);
 	beat_record_pool_deinit(&lane->pool);
 	free(lane);
 	return NULL;
+}
+
+int beat_lane_add_node(struct beat_lane *lane, uint32_t node)
+{
+	int r;
+
+	assert(!lane->busy && !beat_lane_uses(lane, node));
+	node_deinit(&lane->at[node]);
+	r = node_init(lane, node);
+	if (r < 0)
+		node_deinit(&lane->at[node]);
+	return r;
+}
+
+bool beat_lane_uses(const struct beat_lane *lane, uint32_t node)
+{
+	const struct beat_node *at = &lane->at[node];
+
+	for (uint32_t i = 0; i < at->n_slots; i++) {
+		if (at->slots[i].n_inflight > 0 || at->slots[i].conn.state != BEAT_CONN_CLOSED)
+			return true;
+	}
+	return at->bound.n > 0;
+}
+
+void beat_lane_list_changed(struct beat_lane *lane)
+{
+	lane->again = true;
 }
 
 void beat_lane_set_timeouts(struct beat_lane *lane, const struct beat_timeouts *timeouts)
@@ -149,7 +181,7 @@ static uint32_t count_slots(const struct beat_lane *lane, uint32_t node, enum be
 {
 	uint32_t n = 0;
 
-	for (uint32_t i = 0; i < lane->n_connections; i++)
+	for (uint32_t i = 0; i < lane->at[node].n_slots; i++)
 		n += slot_at(lane, node, i)->conn.state == state;
 	return n;
 }
@@ -157,7 +189,7 @@ static uint32_t count_slots(const struct beat_lane *lane, uint32_t node, enum be
 /* Beats are on their way to the node, or a connection is. */
 static bool node_works(const struct beat_lane *lane, uint32_t node)
 {
-	for (uint32_t i = 0; i < lane->n_connections; i++) {
+	for (uint32_t i = 0; i < lane->at[node].n_slots; i++) {
 		if (slot_at(lane, node, i)->n_inflight > 0)
 			return true;
 	}
@@ -197,15 +229,15 @@ static void mend(struct beat_lane *lane, struct beat_slot *slot)
 {
 	const struct http_node *node = &lane->nodes->nodes[slot->node];
 
-	if (slot->conn.state == BEAT_CONN_OPEN && slot->n_inflight == 0 &&
-	    !beat_slot_has_room(slot))
+	if (slot->n_inflight == 0 &&
+	    (node->out || (slot->conn.state == BEAT_CONN_OPEN && !beat_slot_has_room(slot))))
 		beat_conn_close(&slot->conn);
 	if (slot->conn.state != BEAT_CONN_CLOSED || slot->n_inflight == 0)
 		return;
 	if (usable(lane, slot->node))
 		beat_slot_open(slot);
 	else
-		beat_slot_abandon(slot, node->last_error);
+		beat_slot_abandon(slot, http_nodes_why(lane->nodes, slot->node));
 }
 
 /* Opens up to n of a node's closed slots; a suspect's only one. */
@@ -213,7 +245,7 @@ static uint32_t connect_some(struct beat_lane *lane, uint32_t node, uint32_t n)
 {
 	uint32_t n_opened = 0;
 
-	for (uint32_t i = 0; i < lane->n_connections && n_opened < n; i++) {
+	for (uint32_t i = 0; i < lane->at[node].n_slots && n_opened < n; i++) {
 		struct beat_slot *slot = slot_at(lane, node, i);
 
 		if (slot->conn.state != BEAT_CONN_CLOSED || slot->n_inflight > 0)
@@ -266,12 +298,16 @@ static void hand_out(struct beat_lane *lane)
 {
 	const uint32_t n_nodes = lane->nodes->n_nodes;
 
-	assert(n_nodes > 0);
 	for (uint32_t round = 0; round < lane->n_connections; round++) {
-		for (uint32_t i = 0; i < n_nodes; i++)
-			fill(lane, slot_at(lane, (lane->cursor + i) % n_nodes, round));
+		for (uint32_t i = 0; i < n_nodes; i++) {
+			uint32_t node = (lane->cursor + i) % n_nodes;
+
+			if (round < lane->at[node].n_slots)
+				fill(lane, slot_at(lane, node, round));
+		}
 	}
-	lane->cursor = (lane->cursor + 1) % n_nodes;
+	if (n_nodes > 0)
+		lane->cursor = (lane->cursor + 1) % n_nodes;
 }
 
 /* No node may be asked: nobody waits for that to change. */
@@ -289,7 +325,7 @@ static void fail_fast(struct beat_lane *lane)
 	beat_record_move(&given_up, &lane->queue);
 	while ((beat = beat_record_pop(&given_up)) != NULL) {
 		beat->node = node;
-		beat_flight_given_up(lane, beat, lane->nodes->nodes[node].last_error);
+		beat_flight_given_up(lane, beat, http_nodes_why(lane->nodes, node));
 	}
 }
 
@@ -300,7 +336,7 @@ static void dispatch(struct beat_lane *lane)
 	do {
 		lane->stirred = false;
 		for (uint32_t node = 0; node < lane->nodes->n_nodes; node++) {
-			for (uint32_t i = 0; i < lane->n_connections; i++)
+			for (uint32_t i = 0; i < lane->at[node].n_slots; i++)
 				mend(lane, slot_at(lane, node, i));
 		}
 		hand_out(lane);
@@ -381,7 +417,7 @@ void beat_lane_tick(struct beat_lane *lane, uint64_t now_ms)
 	lane->again = false;
 	lane->now_ms = now_ms;
 	for (uint32_t node = 0; node < lane->nodes->n_nodes; node++) {
-		for (uint32_t i = 0; i < lane->n_connections; i++)
+		for (uint32_t i = 0; i < lane->at[node].n_slots; i++)
 			beat_slot_tick(slot_at(lane, node, i));
 		give_up_bound(lane, &lane->at[node]);
 	}
@@ -401,7 +437,7 @@ uint64_t beat_lane_due_ms(const struct beat_lane *lane)
 
 		if (at->bound.n > 0 && at->bound_due_ms < due_ms)
 			due_ms = at->bound_due_ms;
-		for (uint32_t i = 0; i < lane->n_connections; i++) {
+		for (uint32_t i = 0; i < at->n_slots; i++) {
 			uint64_t slot_due_ms = beat_slot_due_ms(&at->slots[i]);
 
 			if (slot_due_ms < due_ms)

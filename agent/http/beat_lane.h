@@ -2,6 +2,7 @@
 #ifndef HTTP_BEAT_LANE_H
 #define HTTP_BEAT_LANE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/loop.h"
@@ -28,6 +29,16 @@ int beat_lane_new(struct beat_lane **out, struct loop *loop, struct http_nodes *
 		  uint32_t n_connections, http_done_fn done, void *ctx);
 /* Drops what is queued and in flight without calling done. Takes NULL, returns NULL. */
 struct beat_lane *beat_lane_free(struct beat_lane *lane);
+
+/*
+ * A node was added to nodes, or its index has a new address; the lane does not use it. 0 or -ENOMEM: then it
+ * must not be in the list.
+ */
+int beat_lane_add_node(struct beat_lane *lane, uint32_t node);
+/* Something is under way to the node, or a connection is kept. */
+bool beat_lane_uses(const struct beat_lane *lane, uint32_t node);
+/* Nodes have left the list or joined it: the next tick, due at once, sees to it. */
+void beat_lane_list_changed(struct beat_lane *lane);
 
 /* For what is flushed or connected from here on; BEAT_TIMEOUTS_DEFAULT until then. */
 void beat_lane_set_timeouts(struct beat_lane *lane, const struct beat_timeouts *timeouts);

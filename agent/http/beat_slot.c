@@ -112,7 +112,7 @@ void beat_slot_hand(struct beat_slot *slot, struct beat_record *beat)
 	const struct beat_lane *lane = slot->lane;
 	const struct beat_timeouts *timeouts = &lane->timeouts;
 	uint64_t full_ms = lane->now_ms +
-			   (lane->nodes->n_nodes > 1 ? timeouts->attempt_ms : timeouts->total_ms);
+			   (lane->nodes->n_in > 1 ? timeouts->attempt_ms : timeouts->total_ms);
 
 	if (put(slot, beat) < 0) {
 		beat_flight_given_up(slot->lane, beat, "out of memory");

@@ -31,8 +31,9 @@ struct beat_slot {
 
 /* One node, as the lane sees it. */
 struct beat_node {
-	struct beat_slot *slots; /* lane->n_connections of them */
-	char *head;              /* what follows the request line, with the blank line */
+	struct beat_slot *slots;
+	uint32_t n_slots; /* 0: it was never used */
+	char *head;       /* what follows the request line, with the blank line */
 	size_t n_head;
 	uint32_t limit;                 /* requests that it takes on a connection; 0: unknown */
 	struct beat_record_queue bound; /* beats that are to be sent here and nowhere else */
@@ -42,7 +43,7 @@ struct beat_node {
 struct beat_lane {
 	struct loop *loop;
 	struct http_nodes *nodes;
-	struct beat_node *at; /* one for each of nodes */
+	struct beat_node *at; /* HTTP_NODES_MAX: one for each that nodes may have */
 	uint32_t n_connections;
 	uint32_t cursor; /* node at which the next handing out begins */
 	http_done_fn done;

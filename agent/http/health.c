@@ -19,7 +19,7 @@ bool health_failed(struct http_nodes *set, uint32_t node, uint64_t now_ms, const
 		return false;
 	log_warning("registry.node_down", "node=%s error=%s next=\"%s\" retry_in_ms=%" PRIu64,
 		    LOG_Q(n->base), LOG_Q(n->last_error),
-		    set->n_nodes > 1 ? "other nodes are asked" : "retried after a back-off",
+		    set->n_in > 1 ? "other nodes are asked" : "retried after a back-off",
 		    n->retry_ms - now_ms);
 	return true;
 }

@@ -12,40 +12,60 @@ struct http_node {
 	uint32_t n_failures;  /* transport failures in a row */
 	uint64_t retry_ms;    /* not asked before, unless every node is in that state; 0: healthy */
 	char last_error[128]; /* "" while healthy */
+	bool out;             /* no longer in the list: gets nothing more */
 };
 
 #define HTTP_NODES_MAX 64u
 
 /* The addresses of one registry, with their health. Belongs to the sender thread. */
 struct http_nodes {
-	struct http_node *nodes;
-	uint32_t n_nodes;
+	struct http_node *nodes; /* HTTP_NODES_MAX of them; an index stays one address's */
+	uint32_t n_nodes;        /* that were ever used */
+	uint32_t n_in;           /* in the list */
+	uint32_t n_tries;        /* of a request at a node that is the only one; 0: once */
 	uint32_t seed;
 };
 
-/* The nodes that one request has asked so far: each is asked at most once. */
+/* The nodes that one request has asked so far: each is asked at most once, but an only one n_tries times. */
 struct http_round {
 	uint64_t asked;
+	uint32_t n_asked;
 };
 
 /*
- * urls: "http://host[:port]" each, at most HTTP_NODES_MAX, as the configuration validated them
- * (port defaults to 8848). 0 or -ENOMEM.
+ * urls: "http://host[:port]" each, at most HTTP_NODES_MAX, none as well, as the configuration validated
+ * them (port defaults to 8848). 0 or -ENOMEM.
  */
 int http_nodes_init(struct http_nodes *set, const char *const *urls, uint32_t n_urls,
 		    uint32_t seed);
 void http_nodes_deinit(struct http_nodes *set);
 
-/* Where a request begins: random among the healthy, else the one whose retry_ms is nearest. */
+/* The node of an URL, in the list or out of it; HTTP_NODES_MAX: none. */
+uint32_t http_nodes_find(const struct http_nodes *set, const char *url);
+/*
+ * Puts an address that has no node in, at an index that is new or one of reusable (bits: nodes that are out, and
+ * that nobody uses). 0, -ENOMEM, or -ENOSPC when all are in use.
+ */
+int http_nodes_add(struct http_nodes *set, const char *url, uint64_t reusable, uint32_t *node);
+/* In the list from now on, or out of it. */
+void http_nodes_put(struct http_nodes *set, uint32_t node, bool in);
+
+/*
+ * Where a request begins: random among the healthy, else the one whose retry_ms is nearest. Some index below
+ * HTTP_NODES_MAX when none is in the list.
+ */
 uint32_t http_nodes_start(struct http_nodes *set);
 /*
- * The next one after *node that the round has not asked and that is usable at now_ms (CLOCK_NEVER:
- * whether it backs off or not). Suspects come last. False when there is none.
+ * Another one that the round has not asked and that is usable at now_ms (CLOCK_NEVER: whether it backs off or
+ * not), random, so that what a dying node leaves behind spreads over all others. Suspects come last. False when
+ * there is none.
  */
-bool http_nodes_next(const struct http_nodes *set, const struct http_round *round, uint64_t now_ms,
+bool http_nodes_next(struct http_nodes *set, const struct http_round *round, uint64_t now_ms,
 		     uint32_t *node);
-/* May the node be asked now? False while it backs off and a probe is not due. */
+/* May the node be asked now? False while it backs off and a probe is not due, and when it is out. */
 bool http_nodes_usable(const struct http_nodes *set, uint32_t node, uint64_t now_ms);
+/* Why nothing can be asked of it, for who had hoped so. */
+const char *http_nodes_why(const struct http_nodes *set, uint32_t node);
 /*
  * Transport news. A failure backs off 250 ms .. 2 s with jitter. True when the health changed (worth a
  * log line).
@@ -56,11 +76,18 @@ bool http_nodes_answered(struct http_nodes *set, uint32_t node);
 static inline void http_round_add(struct http_round *round, uint32_t node)
 {
 	round->asked |= UINT64_C(1) << node;
+	round->n_asked++;
 }
 
 static inline unsigned int http_round_count(const struct http_round *round)
 {
-	return (unsigned int)__builtin_popcountll(round->asked);
+	return round->n_asked;
+}
+
+/* For texts: also of an index that was never used. */
+static inline const char *http_nodes_name(const struct http_nodes *set, uint32_t node)
+{
+	return set->nodes[node].base ? set->nodes[node].base : "none";
 }
 
 #endif

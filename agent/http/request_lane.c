@@ -32,13 +32,14 @@
 #include "http/request_queue.h"
 
 struct request_node {
-	struct request_handle *handles; /* lane->n_connections of them */
-	struct request_queue bound;     /* requests that go here next */
+	struct request_handle *handles;
+	uint32_t n_handles;         /* 0: it was never used */
+	struct request_queue bound; /* requests that go here next */
 };
 
 struct request_lane {
 	struct http_nodes *nodes;
-	struct request_node *at; /* one for each of nodes */
+	struct request_node *at; /* HTTP_NODES_MAX: one for each that nodes may have */
 	uint32_t n_connections;
 	http_done_fn done;
 	void *ctx;
@@ -62,9 +63,11 @@ static int node_init(struct request_lane *lane, uint32_t node)
 	at->handles = calloc(lane->n_connections, sizeof(*at->handles));
 	if (!at->handles)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < lane->n_connections && r == 0; i++)
-		r = request_handle_init(&at->handles[i], &lane->glue, node,
+	while (at->n_handles < lane->n_connections && r == 0)
+		r = request_handle_init(&at->handles[at->n_handles++], &lane->glue, node,
 					lane->nodes->nodes[node].base, lane->headers);
+	curl_multi_setopt(lane->glue.multi, CURLMOPT_MAXCONNECTS,
+			  (long)(lane->nodes->n_nodes * lane->n_connections));
 	return r;
 }
 
@@ -72,10 +75,11 @@ static void node_deinit(struct request_lane *lane, struct request_node *at)
 {
 	if (!at->handles)
 		return;
-	for (uint32_t i = 0; i < lane->n_connections; i++)
+	for (uint32_t i = 0; i < at->n_handles; i++)
 		request_handle_deinit(&at->handles[i], &lane->glue);
 	free(at->handles);
 	request_queue_deinit(&at->bound);
+	*at = (struct request_node){ 0 };
 }
 
 static int headers_init(struct request_lane *lane)
@@ -105,9 +109,7 @@ static int lane_init(struct request_lane *lane, struct loop *loop)
 		r = headers_init(lane);
 	if (r < 0)
 		return r;
-	curl_multi_setopt(lane->glue.multi, CURLMOPT_MAXCONNECTS,
-			  (long)(lane->nodes->n_nodes * lane->n_connections));
-	lane->at = calloc(lane->nodes->n_nodes, sizeof(*lane->at));
+	lane->at = calloc(HTTP_NODES_MAX, sizeof(*lane->at));
 	if (!lane->at)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < lane->nodes->n_nodes && r == 0; i++)
@@ -121,7 +123,7 @@ int request_lane_new(struct request_lane **out, struct loop *loop, struct http_n
 	struct request_lane *lane = calloc(1, sizeof(*lane));
 	int r;
 
-	assert(n_connections > 0 && nodes->n_nodes > 0);
+	assert(n_connections > 0);
 	*out = NULL;
 	if (!lane)
 		return -ENOMEM;
@@ -153,6 +155,34 @@ struct request_lane *request_lane_free(struct request_lane *lane)
 	curl_slist_free_all(lane->headers);
 	free(lane);
 	return NULL;
+}
+
+int request_lane_add_node(struct request_lane *lane, uint32_t node)
+{
+	int r;
+
+	assert(!request_lane_uses(lane, node));
+	node_deinit(lane, &lane->at[node]);
+	r = node_init(lane, node);
+	if (r < 0)
+		node_deinit(lane, &lane->at[node]);
+	return r;
+}
+
+bool request_lane_uses(const struct request_lane *lane, uint32_t node)
+{
+	const struct request_node *at = &lane->at[node];
+
+	for (uint32_t i = 0; i < at->n_handles; i++) {
+		if (at->handles[i].request)
+			return true;
+	}
+	return at->handles && !request_queue_empty(&at->bound);
+}
+
+void request_lane_list_changed(struct request_lane *lane)
+{
+	lane->submitted = true;
 }
 
 void request_lane_set_timeouts(struct request_lane *lane, uint32_t connect_ms, uint32_t total_ms)
@@ -190,7 +220,7 @@ static void finish_answered(struct request_lane *lane, struct request *request, 
 		.status = status,
 		.body = body,
 		.n_body = n_body,
-		.node = lane->nodes->nodes[node].base,
+		.node = http_nodes_name(lane->nodes, node),
 		.why = "",
 		.n_tried = http_round_count(&request->round),
 		.lost = request->lost,
@@ -205,7 +235,7 @@ static void finish_unanswered(struct request_lane *lane, struct request *request
 	struct http_result result = {
 		.end = request->lost ? HTTP_LOST : HTTP_UNSENT,
 		.body = "",
-		.node = lane->nodes->nodes[request->node].base,
+		.node = http_nodes_name(lane->nodes, request->node),
 		.why = why,
 		.n_tried = http_round_count(&request->round),
 		.lost = request->lost,
@@ -218,8 +248,7 @@ static void finish_unanswered(struct request_lane *lane, struct request *request
 		finish(lane, request, &result);
 }
 
-static bool next_node(const struct request_lane *lane, const struct request *request,
-		      uint32_t *node)
+static bool next_node(struct request_lane *lane, const struct request *request, uint32_t *node)
 {
 	*node = request->node;
 	return http_nodes_next(lane->nodes, &request->round, CLOCK_NEVER, node);
@@ -250,7 +279,7 @@ static void divert(struct request_lane *lane, uint32_t node)
 	request_queue_init(&waiting);
 	request_queue_move(&waiting, &lane->at[node].bound);
 	while ((request = request_queue_pop(&waiting)) != NULL)
-		go_on(lane, request, lane->nodes->nodes[node].last_error);
+		go_on(lane, request, http_nodes_why(lane->nodes, node));
 }
 
 static void transfer_answered(struct request_lane *lane, struct request *request,
@@ -297,7 +326,7 @@ static void begin(struct request_lane *lane, struct request_handle *handle, stru
 
 static struct request_handle *idle_handle(const struct request_lane *lane, uint32_t node)
 {
-	for (uint32_t i = 0; i < lane->n_connections; i++) {
+	for (uint32_t i = 0; i < lane->at[node].n_handles; i++) {
 		if (!lane->at[node].handles[i].request)
 			return &lane->at[node].handles[i];
 	}
@@ -314,24 +343,42 @@ static struct request_handle *any_handle(struct request_lane *lane)
 		uint32_t node = (start + i) % lane->nodes->n_nodes;
 		struct request_handle *handle = idle_handle(lane, node);
 
-		if (handle && (none_healthy || lane->nodes->nodes[node].retry_ms == 0))
+		if (handle && !lane->nodes->nodes[node].out &&
+		    (none_healthy || lane->nodes->nodes[node].retry_ms == 0))
 			return handle;
 	}
 	return NULL;
 }
 
-static void dispatch(struct request_lane *lane)
+static void dispatch_bound(struct request_lane *lane, uint32_t node)
 {
 	struct request_handle *handle;
 	struct request *request;
 
-	for (uint32_t node = 0; node < lane->nodes->n_nodes; node++) {
-		while ((handle = idle_handle(lane, node)) &&
-		       (request = request_queue_pop(&lane->at[node].bound)))
-			begin(lane, handle, request);
+	if (!lane->at[node].handles)
+		return;
+	if (lane->nodes->nodes[node].out && !request_queue_empty(&lane->at[node].bound)) {
+		divert(lane, node);
+		lane->submitted =
+			true; /* they wait elsewhere now, with no transfer's end to wake them */
 	}
+	while ((handle = idle_handle(lane, node)) &&
+	       (request = request_queue_pop(&lane->at[node].bound)))
+		begin(lane, handle, request);
+}
+
+static void dispatch(struct request_lane *lane)
+{
+	struct request_handle *handle;
+
+	for (uint32_t node = 0; node < lane->nodes->n_nodes; node++)
+		dispatch_bound(lane, node);
 	while (!request_queue_empty(&lane->queue) && (handle = any_handle(lane)))
 		begin(lane, handle, request_queue_pop(&lane->queue));
+	/* Nobody waits for a list: the sender knows best when to try again. */
+	while (!request_queue_empty(&lane->queue) && lane->nodes->n_in == 0)
+		finish_unanswered(lane, request_queue_pop(&lane->queue),
+				  http_nodes_why(lane->nodes, 0));
 }
 
 static void on_transfer_end(void *ctx, CURL *easy, CURLcode code)

@@ -24,6 +24,16 @@ int request_lane_new(struct request_lane **out, struct loop *loop, struct http_n
 /* Drops what is queued and in flight without calling done. Takes NULL, returns NULL. */
 struct request_lane *request_lane_free(struct request_lane *lane);
 
+/*
+ * A node was added to nodes, or its index has a new address; the lane does not use it. 0 or -ENOMEM: then it
+ * must not be in the list.
+ */
+int request_lane_add_node(struct request_lane *lane, uint32_t node);
+/* Something is under way to the node. */
+bool request_lane_uses(const struct request_lane *lane, uint32_t node);
+/* Nodes have left the list or joined it: the next tick, due at once, sees to it. */
+void request_lane_list_changed(struct request_lane *lane);
+
 /* For one node each, from here on; HTTP_CONNECT_MS and HTTP_TOTAL_MS until then. */
 void request_lane_set_timeouts(struct request_lane *lane, uint32_t connect_ms, uint32_t total_ms);
 

@@ -6,8 +6,10 @@
  */
 #include <criterion/criterion.h>
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -126,8 +128,7 @@ Test(nodes, are_asked_once_each_suspects_last)
 		cr_assert_eq(http_round_count(&round), i + 1, "node %u was asked before", node);
 		order[i] = node;
 	}
-	cr_assert_eq(order[1], 0);
-	cr_assert_eq(order[2], 1);
+	cr_assert_eq(order[1] + order[2], 0 + 1);
 	cr_assert_eq(order[3], 3, "a suspect before a healthy one");
 	cr_assert_not(http_nodes_next(&set, &round, CLOCK_NEVER, &node));
 	cr_assert_eq(node, 3, "changed where there was nothing to find");
@@ -248,5 +249,104 @@ Test(nodes, cut_long_errors)
 	text[sizeof(text) - 1] = '\0';
 	http_nodes_failed(&set, 0, NOW, text);
 	cr_assert_eq(strlen(set.nodes[0].last_error), sizeof(set.nodes[0].last_error) - 1);
+	http_nodes_deinit(&set);
+}
+
+/* What a dying node leaves behind must not all go to its neighbour. */
+Test(nodes, inherit_alike)
+{
+	struct http_nodes set = nodes_of(4, 7);
+	uint32_t n_next[4] = { 0 };
+
+	http_nodes_failed(&set, 1, NOW, "gone");
+	for (int i = 0; i < 900; i++) {
+		struct http_round round = { 0 };
+		uint32_t node = 1;
+
+		http_round_add(&round, node);
+		cr_assert(http_nodes_next(&set, &round, NOW, &node));
+		n_next[node]++;
+	}
+	cr_assert_eq(n_next[1], 0);
+	for (uint32_t i = 0; i < 4; i++)
+		cr_assert(i == 1 || n_next[i] > 200, "node %u got %u of 900", i, n_next[i]);
+	http_nodes_deinit(&set);
+}
+
+Test(nodes, leave_the_list_and_come_back_to_their_index)
+{
+	struct http_nodes set = nodes_of(3, 7);
+	struct http_round round = { 0 };
+	uint32_t node = 0;
+
+	http_nodes_failed(&set, 1, NOW, "gone");
+	http_nodes_put(&set, 1, false);
+	http_nodes_put(&set, 2, false);
+	http_nodes_put(&set, 2, false);
+	cr_assert_eq(set.n_in, 1);
+	cr_assert_not(http_nodes_usable(&set, 2, CLOCK_NEVER));
+	for (int i = 0; i < 20; i++)
+		cr_assert_eq(http_nodes_start(&set), 0);
+	http_round_add(&round, 0);
+	cr_assert_not(http_nodes_next(&set, &round, CLOCK_NEVER, &node));
+	cr_assert_eq(http_nodes_find(&set, "http://b:2/"), 1);
+	cr_assert_eq(http_nodes_find(&set, "http://b:3"), HTTP_NODES_MAX);
+	http_nodes_put(&set, 1, true);
+	cr_assert(http_nodes_usable(&set, 1, NOW),
+		  "an address that comes back was given its old failures");
+	http_nodes_deinit(&set);
+}
+
+/* A list of addresses that change for ever must not run out of indices. */
+Test(nodes, give_up_an_index_that_nobody_uses)
+{
+	struct http_nodes set = nodes_of(1, 7);
+	char url[32];
+	uint32_t node;
+
+	for (uint32_t i = 1; i < HTTP_NODES_MAX; i++) {
+		snprintf(url, sizeof(url), "http://n%u:1", i);
+		cr_assert_eq(http_nodes_add(&set, url, 0, &node), 0);
+		cr_assert_eq(node, i);
+	}
+	cr_assert_eq(http_nodes_add(&set, "http://more:1", 0, &node), -ENOSPC);
+	http_nodes_put(&set, 5, false);
+	cr_assert_eq(http_nodes_add(&set, "http://more:1", UINT64_C(1) << 5, &node), 0);
+	cr_assert_eq(node, 5);
+	cr_assert_str_eq(set.nodes[5].base, "http://more:1");
+	cr_assert_eq(http_nodes_find(&set, "http://n5:1"), HTTP_NODES_MAX);
+	cr_assert_eq(set.n_in, HTTP_NODES_MAX);
+	http_nodes_deinit(&set);
+}
+
+Test(nodes, may_be_none)
+{
+	struct http_nodes set;
+	struct http_round round = { 0 };
+	uint32_t node = 0;
+
+	cr_assert_eq(http_nodes_init(&set, NULL, 0, 1), 0);
+	cr_assert_lt(http_nodes_start(&set), HTTP_NODES_MAX);
+	cr_assert_not(http_nodes_next(&set, &round, NOW, &node));
+	cr_assert_str_eq(http_nodes_name(&set, node), "none");
+	cr_assert_str_eq(http_nodes_why(&set, node), "no server of the registry is known");
+	http_nodes_deinit(&set);
+}
+
+/* One name for many servers: the next look at it may give another one. */
+Test(nodes, try_an_only_name_three_times_before_it_backs_off)
+{
+	struct http_nodes set = nodes_of(1, 7);
+	struct http_round round = { 0 };
+	uint32_t node = 0;
+
+	set.n_tries = 3;
+	for (uint32_t i = 0; i < 3; i++) {
+		cr_assert_eq(delay_ms(&set, 0, NOW), 0, "backs off after try %u", i);
+		http_round_add(&round, 0);
+		http_nodes_failed(&set, 0, NOW, "gone");
+		cr_assert_eq(http_nodes_next(&set, &round, CLOCK_NEVER, &node), i < 2);
+	}
+	cr_assert_gt(delay_ms(&set, 0, NOW), 0);
 	http_nodes_deinit(&set);
 }

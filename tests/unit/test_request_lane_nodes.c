@@ -142,14 +142,15 @@ Test(request_lane_nodes, ends_with_what_both_nodes_said)
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct http_nodes copy;
 		struct httprig rig;
 		uint32_t first;
 
 		httprig_init(&rig, 2);
 		httprig_add_requests(&rig, 1);
 		/* A copy of the set draws what the lane will draw. */
-		first = http_nodes_start(
-			&(struct http_nodes){ rig.nodes.nodes, rig.nodes.n_nodes, rig.nodes.seed });
+		copy = rig.nodes;
+		first = http_nodes_start(&copy);
 		if (rows[i].first)
 			httprig_start(&rig, first, rows[i].first);
 		if (rows[i].second)
