@@ -29,6 +29,7 @@
 #include <onebeat/crashpoint.h>
 #include "control/address.h"
 #include "control/events.h"
+#include "control/registry_list.h"
 #include "control/server.h"
 #include "http/sender.h"
 #include "segment/guard.h"
@@ -38,8 +39,7 @@
 
 struct agent {
 	const struct config *cfg;
-	struct watcher_registry watched[CONFIG_REGISTRIES_MAX];
-	struct sender_registry_options sent[CONFIG_REGISTRIES_MAX];
+	struct registry_list registries;
 	struct manifest_head manifest;
 	struct manifest_entry *entries;
 	struct dom2beat map;
@@ -160,36 +160,14 @@ static bool is_passing(int r)
 	return r == -EMFILE || r == -ENFILE || r == -ENOMEM || r == -ENOBUFS;
 }
 
-/* Both threads' view of the same list, in the same order: an index means the same to both. */
-static void list_registries(struct agent *a)
-{
-	const struct config *cfg = a->cfg;
-
-	for (uint32_t i = 0; i < cfg->n_registries; i++) {
-		const struct config_registry *reg = &cfg->registries[i];
-
-		a->watched[i] = (struct watcher_registry){ .name = reg->name,
-							   .namespace_id = reg->namespace_id };
-		a->sent[i] = (struct sender_registry_options){
-			.name = reg->name,
-			.urls = (const char *const *)reg->urls,
-			.n_urls = reg->n_urls,
-			.context = reg->context,
-			.namespace_id = reg->namespace_id,
-			.beat_connections = cfg->beat_connections,
-			.request_connections = cfg->request_connections,
-		};
-	}
-}
-
 static int make_watcher(struct agent *a)
 {
 	const struct config *cfg = a->cfg;
 	struct watcher_options o = {
 		.runtime_dir = cfg->runtime_dir,
 		.n_slots = cfg->slots,
-		.registries = a->watched,
-		.n_registries = cfg->n_registries,
+		.registries = a->registries.watched,
+		.n_registries = a->registries.n,
 		.ip_error = a->ip_error,
 		.listen_grace_ms = cfg->listen_grace_ms,
 		.exec_grace_ms = cfg->exec_grace_ms,
@@ -227,8 +205,8 @@ static int make_watcher(struct agent *a)
 static int make_sender(struct agent *a)
 {
 	struct sender_options o = {
-		.registries = a->sent,
-		.n_registries = a->cfg->n_registries,
+		.registries = a->registries.sent,
+		.n_registries = a->registries.n,
 		.to_sender = &a->to_sender,
 		.to_watcher = &a->to_watcher,
 		.progress = on_progress,
@@ -261,7 +239,7 @@ static int make_all(struct agent *a)
 {
 	int r = guard_install();
 
-	list_registries(a);
+	registry_list_fill(&a->registries, a->cfg);
 	if (r == 0)
 		r = dom2beat_init(&a->map);
 	if (r == 0)

@@ -11,6 +11,7 @@
 
 #define CONFIG_REGISTRIES_MAX 16u
 #define CONFIG_URLS_MAX 32u
+#define CONFIG_ENDPOINT_INTERVAL_MS 30000u /* by default */
 
 #define CONFIG_FILE_DEFAULT "/etc/onebeat/onebeatd.conf"
 #define CONFIG_RUNTIME_DIR_DEFAULT "/run/onebeat"
@@ -93,7 +94,6 @@ struct config_registry {
 	bool tls_verify;
 
 	/* config*.c's own */
-	uint64_t given;       /* a bit for each key that was set by somebody */
 	char *context_of_url; /* NULL: the URLs have no path */
 	char *context_of_key;
 	enum config_origin urls_by;

@@ -25,7 +25,7 @@ static int check_servers(const struct config_registry *r, char *error)
 			"registry '%s': no registry: give its address as url (or domain, or endpoint) in section "
 			"[registry %s]",
 			r->name, r->name);
-	if (!r->endpoint && config_key_is_given(r, "endpoint_interval"))
+	if (!r->endpoint && r->endpoint_interval_ms != CONFIG_ENDPOINT_INTERVAL_MS)
 		return config_fail(
 			error,
 			"registry '%s': key 'endpoint_interval' is of no use without 'endpoint'",
@@ -52,15 +52,22 @@ static bool speaks_tls(const struct config_registry *r)
 	return base && config_url_is_tls(base);
 }
 
-/* The first TLS key that somebody has set; NULL. */
+/* The first TLS key that is not as by default; NULL. What is printed is to be read again, defaults and all. */
 static const char *tls_key(const struct config_registry *r)
 {
-	static const char *const keys[] = { "ca_file",     "client_cert",     "client_key",
-					    "server_name", "tls_min_version", "tls_verify" };
+	const struct {
+		bool set;
+		const char *name;
+	} keys[] = { { r->ca_file, "ca_file" },
+		     { r->client_cert, "client_cert" },
+		     { r->client_key, "client_key" },
+		     { r->server_name, "server_name" },
+		     { r->tls_min_version != CONFIG_TLS_1_2, "tls_min_version" },
+		     { !r->tls_verify, "tls_verify" } };
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-		if (config_key_is_given(r, keys[i]))
-			return keys[i];
+		if (keys[i].set)
+			return keys[i].name;
 	}
 	return NULL;
 }

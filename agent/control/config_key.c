@@ -14,8 +14,6 @@
 
 #include "control/nearest.h"
 
-_Static_assert(CONFIG_KEYS_N <= 64, "a key is a bit in struct config_registry");
-
 int config_fail(char error[CONFIG_ERROR_MAX], const char *fmt, ...)
 {
 	va_list ap;
@@ -152,21 +150,6 @@ const void *config_key_field_of(const struct config *cfg, const struct config_ke
 	       key->offset;
 }
 
-bool config_key_is_given(const struct config_registry *r, const char *name)
-{
-	const struct config_key *key = find(CONFIG_SECTION_REGISTRY, name);
-
-	assert(key);
-	return (r->given >> (key - config_keys)) & 1u;
-}
-
-/* So that a key which is of no use beside the others can be told from a default. */
-static void note_given(struct config *cfg, const struct config_key *key)
-{
-	if (strcmp(key->section, CONFIG_SECTION_REGISTRY) == 0)
-		cfg->registries[cfg->registry_shown].given |= UINT64_C(1) << (key - config_keys);
-}
-
 int config_key_set(struct config *cfg, const struct config_key *key, const char *value,
 		   enum config_origin by, const char *where, char error[CONFIG_ERROR_MAX])
 {
@@ -180,8 +163,6 @@ int config_key_set(struct config *cfg, const struct config_key *key, const char 
 				   config_shown(value, text), why);
 	if (r < 0)
 		config_fail(error, "%s: key '%s': %s", where, key->name, strerror(-r));
-	if (r == 0 && by != CONFIG_BY_DEFAULT)
-		note_given(cfg, key);
 	return r;
 }
 

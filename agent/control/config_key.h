@@ -56,9 +56,6 @@ extern const struct config_key config_keys[CONFIG_KEYS_N];
 /* Where the key's value is: in cfg itself, or in the registry that is shown. */
 void *config_key_field(struct config *cfg, const struct config_key *key);
 const void *config_key_field_of(const struct config *cfg, const struct config_key *key);
-/* Whether somebody has set that key of [registry NAME]; else it has its default. */
-bool config_key_is_given(const struct config_registry *r, const char *name);
-
 /*
  * config_section.c: the section of a heading's text, "agent", "registry", "registry NAME" or "allow NAME"; a
  * registry or rule that is new is added. To the file "registry" is the registry named default, and a heading

@@ -355,7 +355,7 @@ class Host:
         return self.registry.admin(verb, body, **params)
 
     def start_agent(self, urls=None, **kwargs):
-        self.agent = self.keep(Onebeatd(self.folder, urls or [self.registry.address], **kwargs))
+        self.agent = self.keep(Onebeatd(self.folder, [self.registry.address] if urls is None else urls, **kwargs))
         return self.agent
 
     def puppet(self, opened=True, **kwargs):

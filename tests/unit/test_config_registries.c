@@ -206,8 +206,10 @@ static const struct contradiction contradictions[] = {
 	{ "url = http://a\nconnect_timeout = 500\nrequest_timeout = 500\n", NULL },
 	{ "url = http://a\nca_file = /c\n",
 	  "key 'ca_file' protects nothing: the registry's address is not an https:// URL" },
-	{ "url = http://a\ntls_verify = yes\n",
+	{ "url = http://a\ntls_verify = no\n",
 	  "key 'tls_verify' protects nothing: the registry's address is not an https:// URL" },
+	{ "url = http://a\ntls_verify = yes\ntls_min_version = 1.2\nendpoint_interval = 30000\n",
+	  NULL },
 	{ "url = https://a\nca_file = /c\nserver_name = b\ntls_min_version = 1.3\n", NULL },
 	{ "domain = https://a\nca_file = /c\n", NULL },
 	{ "url = https://a\nclient_cert = /c\n",
@@ -308,9 +310,11 @@ static void printed(const struct config *cfg, char *out, size_t size)
 Test(config_registries, what_is_printed_is_read_to_the_same)
 {
 	char first[16384], second[16384];
+	char error[CONFIG_ERROR_MAX];
 	struct config cfg;
 
-	load(&cfg, EVERY_KEY "[registry b]\ndomain = d\naccess_key = k\nsecret_key_file = /s\n");
+	load(&cfg,
+	     AGENT EVERY_KEY "[registry b]\ndomain = d\naccess_key = k\nsecret_key_file = /s\n");
 	printed(&cfg, first, sizeof(first));
 	cr_expect(strstr(first, "\n[registry a]\n") < strstr(first, "\n[registry b]\n"));
 	cr_expect(strstr(first, "\nbeats = full\n"));
@@ -318,6 +322,7 @@ Test(config_registries, what_is_printed_is_read_to_the_same)
 	cr_expect(strstr(strstr(first, "[registry b]"), "\n# beat_connections =\n"));
 	config_deinit(&cfg);
 	load(&cfg, first);
+	cr_expect_eq(config_check(&cfg, error), 0, "%s", error);
 	printed(&cfg, second, sizeof(second));
 	cr_expect_str_eq(strchr(first, '\n'), strchr(second, '\n'));
 	config_deinit(&cfg);
