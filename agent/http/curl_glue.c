@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "http/curl_memory.h"
 
 struct curl_glue_socket {
 	struct curl_glue_socket *next;
@@ -210,7 +211,7 @@ static int close_socket(void *ctx, curl_socket_t fd)
 
 static void init_once(void)
 {
-	curl_global_init(CURL_GLOBAL_DEFAULT);
+	curl_memory_init();
 }
 
 int curl_glue_init(struct curl_glue *glue, struct loop *loop, curl_glue_fn done, void *ctx)
