@@ -32,8 +32,8 @@
 static void on_connected(void *ctx, CURL *easy, CURLcode code);
 static void on_ready(void *ctx, uint32_t events);
 
-int beat_conn_init(struct beat_conn *conn, struct loop *loop, const char *url,
-		   const struct beat_conn_ops *ops, void *ctx)
+int beat_conn_init(struct beat_conn *conn, struct loop *loop, const struct https_link *link,
+		   const char *url, const struct beat_conn_ops *ops, void *ctx)
 {
 	int r;
 
@@ -46,7 +46,7 @@ int beat_conn_init(struct beat_conn *conn, struct loop *loop, const char *url,
 	if (r == 0)
 		r = curl_glue_init(&conn->glue, loop, on_connected, conn);
 	if (r == 0) {
-		conn->easy = curl_glue_easy(&conn->glue, url, conn->error);
+		conn->easy = https_easy(&conn->glue, link, url, conn->error, &conn->route);
 		r = conn->easy ? 0 : -ENOMEM;
 	}
 	if (r < 0) {
@@ -63,6 +63,7 @@ void beat_conn_deinit(struct beat_conn *conn)
 	beat_conn_close(conn);
 	if (conn->easy)
 		curl_easy_cleanup(conn->easy);
+	curl_slist_free_all(conn->route);
 	curl_glue_deinit(&conn->glue);
 	framing_free(conn->framing);
 	free(conn->out);
@@ -95,6 +96,8 @@ void beat_conn_close(struct beat_conn *conn)
 	conn->fd = -1;
 	conn->awaits_room = false;
 	conn->n_awaited = 0;
+	if (conn->out)
+		explicit_bzero(conn->out, conn->size_out); /* a token may be in it */
 	conn->n_out = 0;
 	conn->n_sent = 0;
 }

@@ -9,6 +9,7 @@
 #include "base/loop.h"
 #include "http/curl_glue.h"
 #include "http/framing.h"
+#include "http/https.h"
 
 enum beat_conn_state {
 	BEAT_CONN_CLOSED,
@@ -41,6 +42,7 @@ struct beat_conn {
 	struct loop *loop;
 	struct curl_glue glue;
 	CURL *easy;
+	struct curl_slist *route; /* the easy handle's */
 	enum beat_conn_state state;
 	int fd;
 	uint64_t watch;
@@ -64,8 +66,8 @@ struct beat_conn {
 	}
 
 /* The connection must not move. 0 or -ENOMEM. */
-int beat_conn_init(struct beat_conn *conn, struct loop *loop, const char *url,
-		   const struct beat_conn_ops *ops, void *ctx);
+int beat_conn_init(struct beat_conn *conn, struct loop *loop, const struct https_link *link,
+		   const char *url, const struct beat_conn_ops *ops, void *ctx);
 void beat_conn_deinit(struct beat_conn *conn);
 
 /* Begins to connect. 0 or a negative errno. */

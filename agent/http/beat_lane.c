@@ -36,20 +36,9 @@
 static int node_init(struct beat_lane *lane, uint32_t node)
 {
 	struct beat_node *at = &lane->at[node];
-	int n;
 
-	n = asprintf(&at->head,
-		     "Host: %s\r\n"
-		     "User-Agent: " CURL_GLUE_AGENT "\r\n"
-		     "Client-Version: " ONEBEAT_VERSION "\r\n"
-		     "Accept: application/json, */*\r\n"
-		     "Content-Length: 0\r\n\r\n",
-		     lane->nodes->nodes[node].host);
-	if (n < 0) {
-		at->head = NULL;
+	if (beat_head_render(&at->head, lane->nodes, node) < 0)
 		return -ENOMEM;
-	}
-	at->n_head = (size_t)n;
 	at->slots = calloc(lane->n_connections, sizeof(*at->slots));
 	if (!at->slots)
 		return -ENOMEM;
@@ -67,7 +56,7 @@ static void node_deinit(struct beat_node *at)
 	for (uint32_t i = 0; i < at->n_slots; i++)
 		beat_slot_deinit(&at->slots[i]);
 	free(at->slots);
-	free(at->head);
+	beat_head_deinit(&at->head);
 	*at = (struct beat_node){ 0 };
 }
 

@@ -26,8 +26,8 @@ static const struct beat_conn_ops conn_ops;
 int beat_slot_init(struct beat_slot *slot, struct beat_lane *lane, uint32_t node)
 {
 	*slot = (struct beat_slot){ .lane = lane, .node = node };
-	return beat_conn_init(&slot->conn, lane->loop, lane->nodes->nodes[node].base, &conn_ops,
-			      slot);
+	return beat_conn_init(&slot->conn, lane->loop, lane->nodes->link,
+			      lane->nodes->nodes[node].base, &conn_ops, slot);
 }
 
 void beat_slot_deinit(struct beat_slot *slot)
@@ -99,8 +99,11 @@ bool beat_slot_has_room(const struct beat_slot *slot)
 /* Renders a beat into what the next push writes. */
 static int put(struct beat_slot *slot, const struct beat_record *beat)
 {
-	const struct beat_node *at = &slot->lane->at[slot->node];
-	int r = beat_conn_put(&slot->conn, beat->request, beat->n_request, at->head, at->n_head);
+	struct beat_head *head = &slot->lane->at[slot->node].head;
+	int r = beat_head_render(head, slot->lane->nodes, slot->node);
+
+	if (r == 0)
+		r = beat_conn_put(&slot->conn, beat->request, beat->n_request, head->text, head->n);
 
 	if (r == 0)
 		slot->n_written++;

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "http/beat_conn.h"
+#include "http/beat_head.h"
 #include "http/beat_lane.h"
 #include "http/beat_record.h"
 #include "http/nodes.h"
@@ -33,8 +34,7 @@ struct beat_slot {
 struct beat_node {
 	struct beat_slot *slots;
 	uint32_t n_slots; /* 0: it was never used */
-	char *head;       /* what follows the request line, with the blank line */
-	size_t n_head;
+	struct beat_head head;
 	uint32_t limit;                 /* requests that it takes on a connection; 0: unknown */
 	struct beat_record_queue bound; /* beats that are to be sent here and nowhere else */
 	uint64_t bound_due_ms;          /* none of them gives up before */

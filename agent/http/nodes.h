@@ -17,6 +17,8 @@ struct http_node {
 
 #define HTTP_NODES_MAX 64u
 
+struct https_link;
+
 /* The addresses of one registry, with their health. Belongs to the sender thread. */
 struct http_nodes {
 	struct http_node *nodes; /* HTTP_NODES_MAX of them; an index stays one address's */
@@ -24,6 +26,7 @@ struct http_nodes {
 	uint32_t n_in;           /* in the list */
 	uint32_t n_tries;        /* of a request at a node that is the only one; 0: once */
 	uint32_t seed;
+	const struct https_link *link; /* how they are reached; NULL: plainly */
 };
 
 /* The nodes that one request has asked so far: each is asked at most once, but an only one n_tries times. */

@@ -12,11 +12,13 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <onebeat/crashpoint.h>
 #include "http/framing.h"
+#include "http/https.h"
 
 #define BODY_FIRST 512u
 #define MAX_IDLE_S 50L /* the servers close at 60 */
@@ -75,15 +77,62 @@ static int after_write(CURL *easy, curl_infotype type, char *bytes, size_t n, vo
 }
 #endif
 
-int request_handle_init(struct request_handle *handle, struct curl_glue *glue, uint32_t node,
-			const char *url, struct curl_slist *headers)
+static bool add_line(struct curl_slist **list, const char *line)
 {
-	*handle = (struct request_handle){ .node = node };
-	handle->easy = curl_glue_easy(glue, url, handle->error);
-	if (!handle->easy)
+	struct curl_slist *longer = curl_slist_append(*list, line);
+
+	if (longer)
+		*list = longer;
+	return longer != NULL;
+}
+
+static bool add_token(struct curl_slist **list, const char *token)
+{
+	char line[sizeof("Authorization: Bearer ") + SECRET_MAX];
+	bool added;
+
+	snprintf(line, sizeof(line), "Authorization: Bearer %s", token);
+	added = add_line(list, line);
+	explicit_bzero(line, sizeof(line));
+	return added;
+}
+
+/* The headers of an idle handle, with the token of the moment. 0 or -ENOMEM. */
+static int set_headers(struct request_handle *handle)
+{
+	static const char *const lines[] = {
+		("User-Agent: " CURL_GLUE_AGENT),
+		("Client-Version: " ONEBEAT_VERSION),
+		"Accept: application/json, */*",
+		"Content-Length: 0",
+	};
+	const struct https_link *link = handle->nodes->link;
+	const char *token = https_token(link, handle->nodes->nodes[handle->node].base);
+	struct curl_slist *list = NULL;
+	bool fine = !token || add_token(&list, token);
+
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]) && fine; i++)
+		fine = add_line(&list, lines[i]);
+	if (!fine) {
+		curl_slist_free_all(list);
+		return -ENOMEM;
+	}
+	curl_easy_setopt(handle->easy, CURLOPT_HTTPHEADER, list);
+	curl_slist_free_all(handle->headers);
+	handle->headers = list;
+	handle->generation = https_generation(link);
+	return 0;
+}
+
+int request_handle_init(struct request_handle *handle, struct curl_glue *glue,
+			const struct http_nodes *nodes, uint32_t node)
+{
+	*handle = (struct request_handle){ .node = node, .nodes = nodes };
+	handle->easy = https_easy(glue, nodes->link, nodes->nodes[node].base, handle->error,
+				  &handle->route);
+	if (!handle->easy || set_headers(handle) < 0)
 		return -ENOMEM;
 	curl_easy_setopt(handle->easy, CURLOPT_PRIVATE, handle);
-	curl_easy_setopt(handle->easy, CURLOPT_HTTPHEADER, headers);
 	curl_easy_setopt(handle->easy, CURLOPT_WRITEFUNCTION, take_body);
 	curl_easy_setopt(handle->easy, CURLOPT_WRITEDATA, handle);
 	curl_easy_setopt(handle->easy, CURLOPT_BUFFERSIZE, 4096L);
@@ -101,6 +150,8 @@ void request_handle_deinit(struct request_handle *handle, struct curl_glue *glue
 		curl_glue_stop(glue, handle->easy);
 	request_queue_free(handle->request);
 	curl_easy_cleanup(handle->easy);
+	curl_slist_free_all(handle->headers);
+	curl_slist_free_all(handle->route);
 	free(handle->body);
 	*handle = (struct request_handle){ 0 };
 }
@@ -112,6 +163,8 @@ int request_handle_begin(struct request_handle *handle, struct curl_glue *glue,
 	const char *target = request->target;
 
 	assert(!handle->request);
+	if (handle->generation != https_generation(handle->nodes->link) && set_headers(handle) < 0)
+		return -ENOMEM;
 	handle->n_body = 0;
 	handle->n_wire = 0;
 	handle->error[0] = '\0';

@@ -18,6 +18,10 @@ struct request_handle {
 	size_t n_body;
 	size_t size_body;
 	size_t n_wire; /* bytes of the body that came, kept or not */
+	struct curl_slist *headers;
+	uint32_t generation; /* of the token in the headers */
+	struct curl_slist *route;
+	const struct http_nodes *nodes;
 	char error[CURL_ERROR_SIZE];
 };
 
@@ -30,9 +34,9 @@ struct request_handle_result {
 	bool sent;       /* a byte of it was written */
 };
 
-/* headers must stay as they are. The handle must not move. 0 or -ENOMEM. */
-int request_handle_init(struct request_handle *handle, struct curl_glue *glue, uint32_t node,
-			const char *url, struct curl_slist *headers);
+/* Neither may move, and nodes outlives the handle. 0 or -ENOMEM. */
+int request_handle_init(struct request_handle *handle, struct curl_glue *glue,
+			const struct http_nodes *nodes, uint32_t node);
 /* Drops the request. Idempotent. */
 void request_handle_deinit(struct request_handle *handle, struct curl_glue *glue);
 

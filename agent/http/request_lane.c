@@ -44,12 +44,12 @@ struct request_lane {
 	http_done_fn done;
 	void *ctx;
 	struct curl_glue glue;
-	struct curl_slist *headers;
 	uint32_t connect_ms;
 	uint32_t total_ms;
 	struct request_queue queue;
 	uint32_t backlog;
 	bool submitted; /* the next tick has something to begin */
+	bool held;      /* what has asked nobody yet waits */
 };
 
 static void on_transfer_end(void *ctx, CURL *easy, CURLcode code);
@@ -64,8 +64,8 @@ static int node_init(struct request_lane *lane, uint32_t node)
 	if (!at->handles)
 		return -ENOMEM;
 	while (at->n_handles < lane->n_connections && r == 0)
-		r = request_handle_init(&at->handles[at->n_handles++], &lane->glue, node,
-					lane->nodes->nodes[node].base, lane->headers);
+		r = request_handle_init(&at->handles[at->n_handles++], &lane->glue, lane->nodes,
+					node);
 	curl_multi_setopt(lane->glue.multi, CURLMOPT_MAXCONNECTS,
 			  (long)(lane->nodes->n_nodes * lane->n_connections));
 	return r;
@@ -82,31 +82,10 @@ static void node_deinit(struct request_lane *lane, struct request_node *at)
 	*at = (struct request_node){ 0 };
 }
 
-static int headers_init(struct request_lane *lane)
-{
-	static const char *const lines[] = {
-		("User-Agent: " CURL_GLUE_AGENT),
-		("Client-Version: " ONEBEAT_VERSION),
-		"Accept: application/json, */*",
-		"Content-Length: 0",
-	};
-
-	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
-		struct curl_slist *longer = curl_slist_append(lane->headers, lines[i]);
-
-		if (!longer)
-			return -ENOMEM;
-		lane->headers = longer;
-	}
-	return 0;
-}
-
 static int lane_init(struct request_lane *lane, struct loop *loop)
 {
 	int r = curl_glue_init(&lane->glue, loop, on_transfer_end, lane);
 
-	if (r == 0)
-		r = headers_init(lane);
 	if (r < 0)
 		return r;
 	lane->at = calloc(HTTP_NODES_MAX, sizeof(*lane->at));
@@ -152,7 +131,6 @@ struct request_lane *request_lane_free(struct request_lane *lane)
 	free(lane->at);
 	request_queue_deinit(&lane->queue);
 	curl_glue_deinit(&lane->glue);
-	curl_slist_free_all(lane->headers);
 	free(lane);
 	return NULL;
 }
@@ -189,6 +167,12 @@ void request_lane_set_timeouts(struct request_lane *lane, uint32_t connect_ms, u
 {
 	lane->connect_ms = connect_ms;
 	lane->total_ms = total_ms;
+}
+
+void request_lane_hold(struct request_lane *lane, bool held)
+{
+	lane->submitted = lane->submitted || (lane->held && !held);
+	lane->held = held;
 }
 
 int request_lane_submit(struct request_lane *lane, enum http_method method, const char *target,
@@ -373,7 +357,7 @@ static void dispatch(struct request_lane *lane)
 
 	for (uint32_t node = 0; node < lane->nodes->n_nodes; node++)
 		dispatch_bound(lane, node);
-	while (!request_queue_empty(&lane->queue) && (handle = any_handle(lane)))
+	while (!lane->held && !request_queue_empty(&lane->queue) && (handle = any_handle(lane)))
 		begin(lane, handle, request_queue_pop(&lane->queue));
 	/* Nobody waits for a list: the sender knows best when to try again. */
 	while (!request_queue_empty(&lane->queue) && lane->nodes->n_in == 0)

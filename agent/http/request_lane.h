@@ -37,6 +37,9 @@ void request_lane_list_changed(struct request_lane *lane);
 /* For one node each, from here on; HTTP_CONNECT_MS and HTTP_TOTAL_MS until then. */
 void request_lane_set_timeouts(struct request_lane *lane, uint32_t connect_ms, uint32_t total_ms);
 
+/* While held, what has asked nobody yet waits, without limit. */
+void request_lane_hold(struct request_lane *lane, bool held);
+
 /*
  * Queues a request; target ("/nacos/v1/...") is copied. Owners take turns, one request each;
  * DELETEs of one go before all else of it. Tries nodes from a random start, each once, going on after a transport failure or a 5xx. 0 or -ENOMEM.
