@@ -9,10 +9,13 @@
  * All nodes together get what the configuration allows one: whichever way requests are routed, and however the
  * nodes forward them to each other, no node gets more.
  *
+ * A signature is good for one request, so a beat that is signed is rendered each time.
+ *
  * Rendering reads the instance's dom2Beat node under rcu_read_lock(). The sender's thread only.
  */
 #include "http/registry.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +25,7 @@
 #include "beat/dom2beat.h"
 
 #define CONNECTIONS_DEFAULT 1u
+#define LINE_END " HTTP/1.1\r\n" /* of what nacos_beat_line() renders */
 /*
  * Registrations a second that a registry which lost its instances gets at most, however many nodes it has: 50,000
  * are back within the 15 s after which they would be missed. A beat costs a server less, and those of a host that
@@ -57,6 +61,31 @@ static void set_pace(struct registry *r)
 	pace_set(&r->late_beats, per_second * BEATS_FOR_A_POST);
 }
 
+/* Requests wait while a login is on its way. */
+static void hold_or_let_go(struct registry *r, uint64_t now_ms)
+{
+	request_lane_hold(r->requests, access_holds(&r->access, now_ms));
+}
+
+static int init_access(struct registry *r, struct loop *loop)
+{
+	const struct access_options options = {
+		.registry = r->options.name,
+		.api = &r->api,
+		.link = &r->link,
+		.connect_ms = or_default(r->options.connect_timeout_ms, HTTP_CONNECT_MS),
+		.total_ms = or_default(r->options.request_timeout_ms, HTTP_TOTAL_MS),
+	};
+
+	r->link = (struct https_link){ .tls = &r->options.tls, .proxy = r->options.proxy };
+	r->nodes.link = &r->link;
+	if (r->options.tls.no_verify)
+		log_warning("registry.tls",
+			    "registry=%s problem=\"tls_verify = no: any server is believed\"",
+			    r->options.name);
+	return access_init(&r->access, &options, loop, &r->nodes);
+}
+
 int registry_init(struct registry *r, const struct sender_registry_options *options,
 		  struct loop *loop, const struct registry_ends *ends)
 {
@@ -72,6 +101,8 @@ int registry_init(struct registry *r, const struct sender_registry_options *opti
 	set_pace(r);
 	err = http_nodes_init(&r->nodes, options->urls, options->n_urls, (uint32_t)clock_now_ms());
 	if (err == 0)
+		err = init_access(r, loop);
+	if (err == 0)
 		err = request_lane_new(&r->requests, loop, &r->nodes,
 				       or_default(options->request_connections,
 						  CONNECTIONS_DEFAULT),
@@ -80,16 +111,38 @@ int registry_init(struct registry *r, const struct sender_registry_options *opti
 		err = beat_lane_new(&r->beats, loop, &r->nodes,
 				    or_default(options->beat_connections, CONNECTIONS_DEFAULT),
 				    ends->beat_done, ends->ctx);
-	if (err == 0)
-		set_timeouts(r);
-	return err;
+	if (err < 0)
+		return err;
+	set_timeouts(r);
+	/* Without a secret the registry says itself what it does not let us do; others are none the worse. */
+	(void)registry_set_login(r, &options->login, clock_now_ms());
+	return 0;
 }
 
 void registry_deinit(struct registry *r)
 {
 	r->beats = beat_lane_free(r->beats);
 	r->requests = request_lane_free(r->requests);
+	access_deinit(&r->access);
 	http_nodes_deinit(&r->nodes);
+}
+
+int registry_set_login(struct registry *r, const struct registry_login *login, uint64_t now_ms)
+{
+	int err = access_set(&r->access, login, now_ms);
+
+	if (err == 0)
+		r->options.login = *login;
+	hold_or_let_go(r, now_ms);
+	return err;
+}
+
+bool registry_denied(struct registry *r, uint64_t now_ms)
+{
+	bool again = access_denied(&r->access, now_ms);
+
+	hold_or_let_go(r, now_ms);
+	return again;
 }
 
 bool registry_no_api(struct registry *r, enum nacos_version asked, uint64_t now_ms)
@@ -109,6 +162,23 @@ uint64_t registry_turn(struct registry *r, enum machine_pace pace, uint64_t now_
 	return pace_turn(pace == MACHINE_PACE_POST ? &r->posts : &r->late_beats, now_ms);
 }
 
+/* Puts what signs a rendered request before its last n_end bytes. Its new length. */
+static size_t sign(struct registry *r, const struct descriptor *d, size_t n, size_t n_end)
+{
+	char params[ACCESS_PARAMS_MAX];
+	size_t n_params;
+	char *end;
+
+	if (n == 0 || !access_signs(&r->access))
+		return n;
+	n_params = access_params(&r->access, d, params, sizeof(params));
+	assert(n + n_params < sizeof(r->target));
+	end = r->target + n - n_end;
+	memmove(end + n_params, end, n_end + 1);
+	memcpy(end, params, n_params);
+	return n + n_params;
+}
+
 static size_t render_write(struct registry *r, const struct beat *beat, enum machine_request what)
 {
 	const struct descriptor *d;
@@ -117,9 +187,10 @@ static size_t render_write(struct registry *r, const struct beat *beat, enum mac
 	rcu_read_lock();
 	d = rcu_dereference(beat->node)->descriptor;
 	if (what == MACHINE_POST)
-		n = nacos_register_target(&r->api, d, r->target, sizeof(r->target));
+		n = nacos_register_target(&r->api, d, r->target, NACOS_TARGET_MAX);
 	else
-		n = nacos_deregister_target(&r->api, d, r->target, sizeof(r->target));
+		n = nacos_deregister_target(&r->api, d, r->target, NACOS_TARGET_MAX);
+	n = sign(r, d, n, 0);
 	rcu_read_unlock();
 	return n;
 }
@@ -152,9 +223,10 @@ static bool render_beat(struct registry *r, struct beat *beat)
 
 	rcu_read_lock();
 	node = rcu_dereference(beat->node);
-	old = old || beat->request_version != node->version;
+	old = old || beat->request_version != node->version || access_signs(&r->access);
 	if (!beat->request || (old && beat->n_inflight == 0)) {
-		n = nacos_beat_line(&r->api, node->descriptor, r->target, sizeof(r->target));
+		n = nacos_beat_line(&r->api, node->descriptor, r->target, NACOS_TARGET_MAX);
+		n = sign(r, node->descriptor, n, sizeof(LINE_END) - 1);
 		beat->request_version = node->version;
 		beat->request_api = (uint8_t)r->api.version;
 	}
@@ -180,11 +252,15 @@ int registry_beat(struct registry *r, struct beat *beat, uint32_t serial)
 
 void registry_flush(struct registry *r, uint64_t now_ms)
 {
-	beat_lane_flush(r->beats, now_ms);
+	if (!access_holds(&r->access, now_ms))
+		beat_lane_flush(r->beats, now_ms);
 }
 
 void registry_tick(struct registry *r, uint64_t now_ms)
 {
+	access_tick(&r->access, now_ms);
+	hold_or_let_go(r, now_ms);
+	registry_flush(r, now_ms);
 	beat_lane_tick(r->beats, now_ms);
 	request_lane_tick(r->requests, now_ms);
 }
@@ -194,5 +270,8 @@ uint64_t registry_due_ms(const struct registry *r)
 	uint64_t beats_ms = beat_lane_due_ms(r->beats);
 	uint64_t requests_ms = request_lane_due_ms(r->requests);
 
-	return beats_ms < requests_ms ? beats_ms : requests_ms;
+	uint64_t access_ms = access_due_ms(&r->access, clock_now_ms());
+	uint64_t due_ms = beats_ms < requests_ms ? beats_ms : requests_ms;
+
+	return access_ms < due_ms ? access_ms : due_ms;
 }

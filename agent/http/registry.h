@@ -9,6 +9,7 @@
 #include "base/loop.h"
 #include "beat/beat.h"
 #include "beat/pace.h"
+#include "http/access.h"
 #include "http/beat_lane.h"
 #include "http/nodes.h"
 #include "http/registry_options.h"
@@ -35,9 +36,11 @@ struct registry {
 	struct pace late_beats; /* turns to beat after a sleep */
 	struct sender_counts counts;
 	struct http_nodes nodes;
+	struct https_link link;
+	struct access access;
 	struct request_lane *requests;
 	struct beat_lane *beats;
-	char target[NACOS_TARGET_MAX];
+	char target[NACOS_TARGET_MAX + ACCESS_PARAMS_MAX];
 };
 
 /* Who hears of ends: both are called with ctx and the beat as tag. */
@@ -57,6 +60,17 @@ void registry_deinit(struct registry *r);
  * again at once. False: nothing better can be asked now.
  */
 bool registry_no_api(struct registry *r, enum nacos_version asked, uint64_t now_ms);
+
+/*
+ * A server has refused a request for want of rights. True: a login is on its way, and the request is to be sent
+ * again at once, to wait for it here.
+ */
+bool registry_denied(struct registry *r, uint64_t now_ms);
+/*
+ * Reads the secrets anew, as after a reload. A negative errno: one cannot be had, the log says why, and all goes
+ * on as before. The sender's thread.
+ */
+int registry_set_login(struct registry *r, const struct registry_login *login, uint64_t now_ms);
 
 /* When it is the turn of one of many instances that may all have the same to send. */
 uint64_t registry_turn(struct registry *r, enum machine_pace pace, uint64_t now_ms);

@@ -84,6 +84,8 @@ enum machine_outcome verdict_of(struct registry *registry, struct beat *beat, en
 			return MACHINE_AGAIN;
 		say_no_api(registry, asked, o);
 	}
+	if (o->verdict == NACOS_DENIED && registry_denied(registry, clock_now_ms()))
+		return MACHINE_AGAIN;
 	if (keep_note(beat, o->code, o->text) &&
 	    (o->verdict == NACOS_FAILED || o->verdict == NACOS_DENIED ||
 	     o->verdict == NACOS_NO_API))

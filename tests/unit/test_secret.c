@@ -6,11 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/secret.h"
+#include "lib/memory_search.h"
 
 static char folder[] = "/tmp/onebeat-secret-XXXXXX";
 static char path[128];
@@ -216,43 +216,6 @@ Test(secret, is_left_out_of_core_dumps)
 }
 
 /* The end of a secret is the end of its bytes in this process. */
-static size_t times_in_memory(const char *half, const char *other_half)
-{
-	FILE *maps = fopen("/proc/self/maps", "re");
-	int mem = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
-	size_t n_half = strlen(half);
-	size_t n_other = strlen(other_half);
-	size_t size = 1 << 20;
-	/* Searched in a mapping that is left out, or the search would find itself. */
-	char *copy = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	size_t n_found = 0;
-	char line[512];
-
-	cr_assert(maps && mem >= 0 && copy != MAP_FAILED);
-	while (fgets(line, sizeof(line), maps)) {
-		unsigned long from;
-		unsigned long to;
-		char rights[8];
-
-		cr_assert_eq(sscanf(line, "%lx-%lx %4s", &from, &to, rights), 3);
-		if (rights[1] != 'w' || ((unsigned long)copy >= from && (unsigned long)copy < to))
-			continue;
-		for (; from < to; from += size) {
-			size_t want = to - from < size ? to - from : size;
-			ssize_t n = pread(mem, copy, want, (off_t)from);
-
-			for (ssize_t i = 0; i + (ssize_t)(n_half + n_other) <= n; i++)
-				if (memcmp(copy + i, half, n_half) == 0 &&
-				    memcmp(copy + i + n_half, other_half, n_other) == 0)
-					n_found++;
-		}
-	}
-	munmap(copy, size);
-	fclose(maps);
-	close(mem);
-	return n_found;
-}
-
 Test(secret, is_gone_from_memory_when_replaced_or_wiped, .timeout = 60)
 {
 	struct secret s = SECRET_NULL;
@@ -262,10 +225,10 @@ Test(secret, is_gone_from_memory_when_replaced_or_wiped, .timeout = 60)
 	write_bytes(text, n, 0600);
 	explicit_bzero(text, sizeof(text));
 	cr_assert_eq(secret_read(&s, SECRET_FILE, path, why), 0, "%s", why);
-	cr_expect_eq(times_in_memory("Zq7-first", "-Secret"), 1);
+	cr_expect_eq(memory_search("Zq7-first", "-Secret"), 1);
 	write_text("next\n", 0600);
 	cr_assert_eq(secret_read(&s, SECRET_FILE, path, why), 0, "%s", why);
-	cr_expect_eq(times_in_memory("Zq7-first", "-Secret"), 0);
+	cr_expect_eq(memory_search("Zq7-first", "-Secret"), 0);
 	secret_wipe(&s);
 	secret_wipe(&s);
 	cr_expect_not(secret_given(&s));
