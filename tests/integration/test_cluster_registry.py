@@ -265,6 +265,13 @@ def test_forwards_can_take_time(start):
     assert time.monotonic() - begun >= 0.06
 
 
+def test_one_node_can_be_cleared(start):
+    cluster = start()
+    cluster.ask(0, "POST", "instance")
+    cluster.registry.admin("clear", node=1)
+    assert [len(ips) for ips in cluster.ips()] == [1, 0, 1]
+
+
 def test_faults_can_be_of_one_node(start):
     cluster = start()
     cluster.registry.admin("fault", kind="503", node=1)

@@ -83,6 +83,18 @@ def test_faults_cut_a_reply_in_half(registry, wire, ask):
     assert ips(registry) == (["10.0.0.1"] if ask[0] == "POST" else [])
 
 
+@pytest.mark.parametrize("ask", [("POST", "instance"), ("PUT", "instance/beat")])
+def test_faults_split_a_reply(registry, wire, ask):
+    """A chunk for each byte; with a length, pieces that only the wire shows."""
+    plain, split = wire(), wire()
+    plain.ask("POST", target("instance"))
+    expected = plain.ask(ask[0], target(ask[1]))
+    registry.admin("fault", kind="split", count=1)
+    reply = split.ask(ask[0], target(ask[1]))
+    assert (reply.status, reply.body, reply.headers.get("transfer-encoding")) == \
+        (200, expected.body, expected.headers.get("transfer-encoding"))
+
+
 def test_faults_hold_a_reply_back_and_nobody_elses(registry, wire):
     """It is carried out when it comes; what is pipelined behind it waits, another connection does not."""
     registry.admin("fault", kind="delay", ms=60000, query="10.0.0.7")

@@ -88,6 +88,8 @@ def test_plain_http_gets_no_answer(start):
 
 @pytest.mark.parametrize("options, status, said", [
     (["--tls-cert", "x"], 2, "--tls-cert and --tls-key: one needs the other"),
+    (["--nodes", "17"], 2, '--nodes: "17" is not a number from 1 to 16'),
+    (["--listen", "127.0.0.1:65534", "--nodes", "3"], 2, "--nodes: 3 nodes from port 65534 on pass 65535"),
     (["--tls-client-ca", "x"], 2, "--tls-client-ca: needs --tls-cert and --tls-key"),
     (["--tls-cert", "/none", "--tls-key", "/none"], 1, '--tls-cert: cannot read "/none": No such file'),
     (["--tls-cert", "/dev/null", "--tls-key", "/dev/null"], 1, '--tls-cert: cannot read "/dev/null"'),

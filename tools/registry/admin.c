@@ -67,13 +67,6 @@ static bool clear_faults(struct call *c)
 	return true;
 }
 
-static bool clear(struct call *c)
-{
-	for (unsigned int i = 0; i < c->httpd->cluster.n_members; i++)
-		store_clear(&c->httpd->nodes[i].api.store);
-	return true;
-}
-
 static bool read_ms(struct call *c, uint64_t *out)
 {
 	long ms;
@@ -96,6 +89,20 @@ static bool read_node(struct call *c, const char *text, unsigned int *out)
 		return true;
 	return refused(c, "node: \"%s\" is not a node from 0 to %u", text,
 		       c->httpd->cluster.n_members - 1);
+}
+
+/* Of one node, as if it alone had come back empty; or of all. */
+static bool clear(struct call *c)
+{
+	const char *node = formdata_get(&c->req->params, "node");
+	unsigned int first = 0, last = c->httpd->cluster.n_members - 1;
+
+	if (node && !read_node(c, node, &first))
+		return false;
+	last = node ? first : last;
+	for (unsigned int i = first; i <= last; i++)
+		store_clear(&c->httpd->nodes[i].api.store);
+	return true;
 }
 
 static bool restart(struct call *c, struct node *n)
@@ -282,16 +289,15 @@ void admin_serve(struct node *at, const struct api_request *req, const char *bod
 		.reason = reason,
 	};
 	const struct verb *verb = find_verb(c.verb);
+	bool is_post = strcmp(req->method, "POST") == 0;
 
 	out->kind = API_OWN;
-	if (strcmp(req->method, "GET") == 0)
-		show(at, out);
-	else if (strcmp(req->method, "POST") != 0)
+	if (!is_post && strcmp(req->method, "GET") != 0)
 		refuse(out, 405, "the admin page takes GET and POST");
-	else if (!verb)
+	else if (is_post && !verb)
 		refuse_verb(out, c.verb);
-	else if (verb->run(&c))
-		show(at, out);
-	else
+	else if (is_post && !verb->run(&c))
 		refuse(out, 400, reason);
+	else
+		show(at, out);
 }

@@ -96,11 +96,11 @@ unsigned int cluster_owner(const struct cluster *c, unsigned int at, const char 
 	const struct member *seen[CLUSTER_MAX];
 	unsigned int n_seen = 0;
 
-	if (!cluster_sees(c, at, at, now_ms))
-		return at;
 	for (unsigned int i = 0; i < c->n_members; i++)
 		if (cluster_sees(c, at, i, now_ms))
 			seen[n_seen++] = &c->members[i];
+	if (!n_seen || !cluster_sees(c, at, at, now_ms))
+		return at;
 	qsort(seen, n_seen, sizeof(seen[0]), by_address);
 	return (unsigned int)(seen[(unsigned int)abs(cluster_hash(tag) % INT32_MAX) % n_seen] -
 			      c->members);

@@ -316,6 +316,7 @@ static enum MHD_Result send_answer(struct httpd *s, struct exchange *x, const st
 	struct send_how how = {
 		.close = closes(s, c, x->reply.status),
 		.half = x->fault.kind == FAULT_HALF,
+		.split = x->fault.kind == FAULT_SPLIT,
 		.idle_s = s->idle_s,
 	};
 

@@ -29,6 +29,7 @@ static const char *const names[FAULT_N_KINDS] = {
 	[FAULT_REPLY] = "reply",
 	[FAULT_RESET_BEFORE] = "reset-before",
 	[FAULT_DELAY] = "delay",
+	[FAULT_SPLIT] = "split",
 	[FAULT_LOST] = "lost",
 	[FAULT_HALF] = "half",
 	[FAULT_RESET_AFTER] = "reset-after",
@@ -53,8 +54,8 @@ static bool read_kind(struct fault *rule, const char *text, char *error, size_t 
 			return true;
 		}
 	return refuse(error, error_size, "kind", text,
-		      "one of 503, 500, 403, 403-html, garbage, reply, reset-before, delay, lost, "
-		      "half, reset-after");
+		      "one of 503, 500, 403, 403-html, garbage, reply, reset-before, delay, split, "
+		      "lost, half, reset-after");
 }
 
 static bool read_numbers(struct fault *rule, const struct formdata *params, char *error,

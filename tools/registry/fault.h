@@ -23,6 +23,7 @@ enum fault_kind {
 	FAULT_RESET_BEFORE,
 	/* carried out */
 	FAULT_DELAY,
+	FAULT_SPLIT,
 	FAULT_LOST,
 	FAULT_HALF,
 	FAULT_RESET_AFTER,

@@ -190,6 +190,11 @@ static void check_options(const struct settings *set)
 {
 	const struct tls_options *tls = &set->server.tls;
 
+	unsigned int port = listen_port(&set->server.address);
+
+	if (port + set->server.n_nodes - 1 > 65535)
+		wrong_usage("--nodes: %u nodes from port %u on pass 65535", set->server.n_nodes,
+			    port);
 	if (!tls->cert != !tls->key)
 		wrong_usage("--tls-cert and --tls-key: one needs the other");
 	if (tls->client_ca && !tls->cert)

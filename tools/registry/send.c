@@ -3,7 +3,8 @@
  * From a reply to the library's response
  *
  * JSON goes out in chunks, text with a length, as on an official server. A body that is cut in
- * half keeps its framing, so a client sees a reply that began well and ends too soon.
+ * half keeps its framing, so a client sees a reply that began well and ends too soon; one that is
+ * split comes in as many chunks, or pieces, as it has bytes.
  */
 #include "send.h"
 
@@ -22,6 +23,7 @@ enum {
 struct content {
 	struct sbuf body;
 	bool half;
+	bool split;
 };
 
 static ssize_t read_body(void *cls, uint64_t at, char *to, size_t max)
@@ -30,6 +32,8 @@ static ssize_t read_body(void *cls, uint64_t at, char *to, size_t max)
 	size_t end = c->half ? c->body.len / 2 : c->body.len;
 	size_t left = end - (size_t)at;
 
+	if (c->split)
+		max = 1;
 	if (!left)
 		return c->half ? MHD_CONTENT_READER_END_WITH_ERROR
 			       : MHD_CONTENT_READER_END_OF_STREAM;
@@ -47,7 +51,7 @@ static void free_body(void *cls)
 
 /* Moves the body into a response that is read piece by piece: of unknown size it is sent in
  * chunks. */
-static struct MHD_Response *piecewise_response(struct api_reply *reply, bool half)
+static struct MHD_Response *piecewise_response(struct api_reply *reply, const struct send_how *how)
 {
 	size_t len = reply->body.len;
 	uint64_t size = reply->chunked ? MHD_SIZE_UNKNOWN : len;
@@ -56,7 +60,7 @@ static struct MHD_Response *piecewise_response(struct api_reply *reply, bool hal
 
 	if (!c)
 		return NULL;
-	*c = (struct content){ .body = reply->body, .half = half };
+	*c = (struct content){ .body = reply->body, .half = how->half, .split = how->split };
 	reply->body = (struct sbuf)SBUF_NULL;
 	response = MHD_create_response_from_callback(size, len < CHUNK_MAX ? len + 1 : CHUNK_MAX,
 						     read_body, c, free_body);
@@ -95,8 +99,8 @@ static void add_connection(struct MHD_Connection *con, struct MHD_Response *resp
 enum MHD_Result send_reply(struct MHD_Connection *con, struct api_reply *reply,
 			   const struct send_how *how)
 {
-	struct MHD_Response *response = reply->chunked || how->half
-						? piecewise_response(reply, how->half)
+	struct MHD_Response *response = reply->chunked || how->half || how->split
+						? piecewise_response(reply, how)
 						: fixed_response(&reply->body);
 	enum MHD_Result result;
 

@@ -10,6 +10,7 @@ struct api_reply;
 struct send_how {
 	bool close; /* the connection is closed behind it */
 	bool half;  /* half of the body, and the connection is closed */
+	bool split; /* a byte at a time */
 	unsigned int idle_s;
 };
 
