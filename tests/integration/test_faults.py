@@ -6,11 +6,14 @@ at the agent; one story shows the agent meeting them.
 """
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
 from host import AdminError, until
-from wire import Connection, target
+from wire import Connection, PROGRAM, target
 
 
 @pytest.fixture
@@ -162,6 +165,32 @@ def test_admin_page_is_no_part_of_the_play(registry, wire):
     assert wire().ask("PUT", "/registry/admin/fault?kind=500").status == 405
     assert len(registry.admin()["faults"]) == 1
     assert registry.requests() == []
+
+
+FROM_AFAR = """
+import subprocess, sys, urllib.error, urllib.request
+for words in ("link set lo up", "address add 192.0.2.1/32 dev lo"):
+    subprocess.run(["ip", *words.split()], check=True)
+registry = subprocess.Popen([sys.argv[1], "--listen", "0.0.0.0:0"], stdout=subprocess.PIPE, text=True)
+port = registry.stdout.readline().split(":")[3].split("/")[0]
+for host in ("127.0.0.1", "192.0.2.1"):
+    try:
+        print(urllib.request.urlopen(f"http://{host}:{port}/registry/admin", timeout=10).status)
+    except urllib.error.HTTPError as error:
+        print(error.code)
+registry.kill()
+registry.wait()
+"""
+
+
+def test_admin_page_is_for_loopback_alone():
+    """In a network of its own, where the registry has another address too."""
+    enter = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--net"]
+    if subprocess.run([*enter, "true"], check=False, capture_output=True).returncode != 0:
+        pytest.skip("no network namespace can be made here")
+    done = subprocess.run([*enter, sys.executable, "-c", FROM_AFAR, PROGRAM], capture_output=True,
+                          text=True, timeout=60)
+    assert done.stdout.split() == ["200", "403"], done.stderr
 
 
 def test_admin_clear_is_an_empty_restart(registry, wire):

@@ -315,3 +315,80 @@ Test(registry_store, many_instances_expire_each_at_its_time)
 		cr_assert_eq(store.instances.n_nodes, N - 1 - i);
 	}
 }
+
+/* A copy has the same verdicts at the same times, and kinds and settings. */
+Test(registry_store, a_copy_goes_on_as_the_original)
+{
+	static struct store copy;
+	struct store_key key = a_key();
+	struct store_instance *inst;
+
+	given_one("2", "a=b");
+	store_beat(the_one(), 3000);
+	store_tick(&store, 20000);
+	cr_assert_eq(store_init(&copy, mode_find("2")), 0);
+	cr_assert_eq(store_copy(&copy, &store), 0);
+	inst = store_find(&copy, &key);
+	cr_assert_not_null(inst);
+	cr_assert_not(inst->healthy);
+	cr_assert_str_eq(metamap_json(&inst->metadata), "{\"a\":\"b\"}");
+	cr_assert_eq(store_tick(&copy, 34999), 35000);
+	store_tick(&copy, 35000);
+	cr_assert_null(store_find(&copy, &key));
+	cr_assert_not_null(the_one());
+	store_deinit(&copy);
+}
+
+/* Two clusters of one address are two instances in 1.4 alone: the younger stays. */
+Test(registry_store, another_mode_keeps_the_instances)
+{
+	struct store_key key = a_key();
+
+	given_one("1.4", NULL);
+	key.cluster = "OTHER";
+	cr_assert_eq(put(&key, NULL, true, 1000), 0);
+	cr_assert_eq(store.instances.n_nodes, 2);
+	store_set_mode(&store, mode_find("2"), 2000);
+	cr_assert_eq(store.instances.n_nodes, 1);
+	cr_assert_str_eq(the_one()->cluster, "OTHER");
+	store_set_mode(&store, mode_find("1.4"), 3000);
+	cr_assert_null(the_one());
+	cr_assert_not_null(store_find(&store, &key));
+}
+
+static int n_expired;
+
+static void count(void *context, const struct store_key *key)
+{
+	cr_assert_eq(context, &store);
+	cr_assert_str_eq(key->ip, "10.0.0.1");
+	n_expired++;
+}
+
+/* Who asks is told of what silence removes, and of nothing else. */
+Test(registry_store, expiry_is_told)
+{
+	struct store_key key = a_key();
+
+	given_one("2", NULL);
+	store.on_expiry = count;
+	store.on_expiry_context = &store;
+	store_remove(&store, the_one(), 1000);
+	cr_assert_eq(put(&key, NULL, true, 1000), 0);
+	store_tick(&store, 60000);
+	cr_assert_eq(n_expired, 1);
+	cr_assert_null(the_one());
+}
+
+/* Nothing is left of what a clear forgets, and nothing of it expires later. */
+Test(registry_store, a_clear_forgets_everything)
+{
+	struct store_key key = a_key();
+
+	given_one("2", NULL);
+	store_clear(&store);
+	cr_assert_null(the_one());
+	cr_assert_eq(store_tick(&store, 60000), UINT64_MAX);
+	cr_assert_eq(put(&key, NULL, true, 61000), 0);
+	cr_assert_not_null(the_one());
+}

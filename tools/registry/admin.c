@@ -6,6 +6,19 @@
  * POST /registry/admin/VERB?param=value&... does it, GET shows what is so, as JSON. It is served to
  * peers on loopback only, is met by no fault and stands in no log. A refused call changes nothing
  * and says which parameter, what it was and what it may be.
+ *
+ *   mode?mode=1.4            behaves as that version from now on, with the instances it has
+ *   clear[?node=I]           forgets all instances, as an empty restart does
+ *   fault?kind=503...        see fault.c; of requests that match path= (a prefix, /nacos/), method=,
+ *                            query= (a text in the target) and node=; count= of them; the reply
+ *                            waits ms=. kind=reply answers status=, type= and the call's body.
+ *   faults-clear
+ *   endpoint[?status=N]      the call's body becomes the address server's page
+ *   node/I?do=kill           closes its port; restart brings it back, with what the others hold
+ *   node/I?do=freeze         neither reads nor writes until thaw
+ *   node/I?do=slow&ms=N      takes so long for each request; 0 ends it
+ *   view?node=I&members=0,2  what that node believes from now on; auto ends it
+ *   forward?ms=N             what each forward takes
  */
 #include "admin.h"
 
