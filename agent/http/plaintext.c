@@ -9,7 +9,6 @@
  */
 #include "http/plaintext.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -64,20 +63,4 @@ bool plaintext_exposes(const char *url)
 	if (cidr_address_parse(host, &a))
 		return !cidr_address_is_loopback(&a);
 	return !is_localhost(host);
-}
-
-int plaintext_check(const char *const *urls, uint32_t n_urls, bool allowed,
-		    char why[PLAINTEXT_WHY_MAX])
-{
-	why[0] = '\0';
-	for (uint32_t i = 0; i < n_urls && !allowed; i++) {
-		if (!plaintext_exposes(urls[i]))
-			continue;
-		snprintf(why, PLAINTEXT_WHY_MAX,
-			 "the password would cross the network in clear to %s: give an https:// "
-			 "URL, or say allow_plaintext_password = yes",
-			 urls[i]);
-		return -EPERM;
-	}
-	return 0;
 }

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <criterion/criterion.h>
 
-#include <errno.h>
-#include <string.h>
-
 #include "http/plaintext.h"
 
 /* Who sees the packets? */
@@ -40,18 +37,4 @@ Test(plaintext, exposes)
 
 	for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++)
 		cr_expect_eq(plaintext_exposes(urls[i].url), urls[i].exposes, "%s", urls[i].url);
-}
-
-/* The sentence names the URL and the way out. */
-Test(plaintext, check_names_url_and_rule)
-{
-	static const char *const urls[] = { "https://a:8848", "http://127.0.0.1", "http://b:8848" };
-	char why[PLAINTEXT_WHY_MAX];
-
-	cr_expect_eq(plaintext_check(urls, 2, false, why), 0);
-	cr_expect_eq(plaintext_check(urls, 3, true, why), 0);
-	cr_expect_eq(plaintext_check(urls, 3, false, why), -EPERM);
-	cr_expect(strstr(why, "http://b:8848"), "%s", why);
-	cr_expect(strstr(why, "allow_plaintext_password = yes"), "%s", why);
-	cr_expect_eq(plaintext_check(NULL, 0, false, why), 0);
 }
