@@ -44,7 +44,7 @@ def test_stops_cleanly_on_a_signal(start, how):
     (["--listen", "::1:80"], '--listen: "::1:80" is not'),
     (["--listen", ""], '--listen: "" is not'),
     (["--listen"], "--listen: needs a value"),
-    (["--auth", "a:b"], "--auth: is not an option"),
+    (["--auth=", "a:b"], "--auth"),
     (["--help=x"], "--help=x: is not an option, or takes no value"),
     (["stray"], '"stray": takes no arguments'),
 ])

@@ -66,6 +66,13 @@ class Connection:
             body = self._exactly(int(headers["content-length"]))
         return Reply(int(lines[0].split()[1]), headers, body.decode())
 
+    def cut(self, cutter):
+        """One reply as cutter(bytes) cuts it: (what it makes of it, rest), None while it is not whole."""
+        while (found := cutter(self.data)) is None:
+            self._more()
+        self.data = found[1]
+        return found[0]
+
     def ask(self, method, target, **kwargs):
         self.send(request(method, target, **kwargs))
         return self.reply()

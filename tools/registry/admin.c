@@ -23,6 +23,7 @@
 #include "admin.h"
 
 #include "api.h"
+#include "auth.h"
 #include "httpd.h"
 #include "mode.h"
 #include "respond.h"
@@ -213,13 +214,56 @@ static bool set_endpoint(struct call *c)
 	       refused(c, "out of memory");
 }
 
+/* user=U&password=P switches on, off= switches off. */
+static bool set_auth(struct call *c)
+{
+	struct auth *auth = c->at->api.auth;
+	char text[2 * AUTH_NAME_MAX];
+
+	if (formdata_raw(&c->req->params, "off")) {
+		auth_set_off(auth);
+		return true;
+	}
+	snprintf(text, sizeof(text), "%s:%s", formdata_or(&c->req->params, "user", ""),
+		 formdata_or(&c->req->params, "password", ""));
+	if (auth_set_user(auth, text))
+		return true;
+	return refused(c,
+		       "auth: wants user and password, each of 1 to %d bytes, "
+		       "or off",
+		       AUTH_NAME_MAX - 1);
+}
+
+static bool rotate(struct call *c)
+{
+	auth_rotate(c->at->api.auth);
+	return true;
+}
+
+static bool set_token_ttl(struct call *c)
+{
+	const char *seconds = formdata_or(&c->req->params, "seconds", "");
+
+	if (auth_set_ttl(c->at->api.auth, seconds))
+		return true;
+	return refused(c, "seconds: \"%s\" is not a number from 1 to %d", seconds, AUTH_TTL_MAX_S);
+}
+
 static const struct verb {
 	const char *name; /* one that ends in "/" stands for all below it */
 	bool (*run)(struct call *c);
 } verbs[] = {
-	{ "mode", set_mode },       { "fault", add_fault },       { "faults-clear", clear_faults },
-	{ "clear", clear },         { "node/", change_node },     { "view", set_view },
-	{ "forward", set_forward }, { "endpoint", set_endpoint },
+	{ "mode", set_mode },
+	{ "fault", add_fault },
+	{ "faults-clear", clear_faults },
+	{ "clear", clear },
+	{ "node/", change_node },
+	{ "view", set_view },
+	{ "forward", set_forward },
+	{ "endpoint", set_endpoint },
+	{ "auth", set_auth },
+	{ "rotate", rotate },
+	{ "token-ttl", set_token_ttl },
 };
 
 /* Each node's address, state, number of instances, and whom it sees. */

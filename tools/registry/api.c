@@ -3,12 +3,13 @@
  * Routes, and what stands before them
  *
  * A request passes the layers of an official server in their order: version 3 gates older calls,
- * the route decides whether the call exists in this mode, the name filter puts group and service
- * together, the parameter check of newer servers looks at everything, and the handler does the
+ * the route decides whether the call exists in this mode, whoever calls is asked for a token where
+ * the call is secured, the name filter puts group and service together, the parameter check of newer servers looks at everything, and the handler does the
  * work.
  */
 #include "api.h"
 
+#include "auth.h"
 #include "check.h"
 #include "members.h"
 #include "mode.h"
@@ -33,11 +34,18 @@
 #define V3_INSTANCE "/nacos/v3/client/ns/instance"
 #define V3_ADMIN "/nacos/v3/admin/ns/"
 #define V3_STATE "/nacos/v3/admin/core/state"
+#define V1_AUTH "/nacos/v1/auth/"
+
+enum access {
+	OPEN,
+	SECURED, /* where auth is on */
+};
 
 struct route {
 	const char *method;
 	const char *path;
 	unsigned int modes;
+	enum access access;
 	enum api_kind kind;
 	enum check_set check;
 	void (*serve)(struct api *api, const struct api_request *req, struct api_reply *out);
@@ -46,55 +54,68 @@ struct route {
 #define MODE_OLD (MODE_14 | MODE_2)
 
 static const struct route routes[] = {
-	{ "PUT", INSTANCE "/beat", MODE_V1, API_BEAT, CHECK_BEAT, v1_write_beat },
-	{ "POST", INSTANCE, MODE_V1, API_REGISTER, CHECK_INSTANCE, v1_write_register },
-	{ "DELETE", INSTANCE, MODE_V1, API_DEREGISTER, CHECK_INSTANCE, v1_write_deregister },
-	{ "PUT", INSTANCE, MODE_14, API_OTHER, CHECK_INSTANCE, v1_write_update },
-	{ "GET", INSTANCE, MODE_OLD, API_OTHER, CHECK_INSTANCE, v1_read_instance },
-	{ "GET", INSTANCE "/list", MODE_V1, API_LIST, CHECK_LIST, v1_read_list },
-	{ "GET", NS "service/list", MODE_V1, API_OTHER, CHECK_INSTANCE, v1_read_services },
-	{ "GET", NS "operator/metrics", MODE_V1, API_OTHER, CHECK_NOTHING, v1_read_metrics },
-	{ "GET", NS "ops/metrics", MODE_V1, API_OTHER, CHECK_NOTHING, v1_read_metrics },
-	{ "GET", CONSOLE "health/readiness", MODE_OLD, API_OTHER, CHECK_NOTHING, v1_read_health },
-	{ "GET", CONSOLE "health/liveness", MODE_OLD, API_OTHER, CHECK_NOTHING, v1_read_health },
-	{ "GET", CONSOLE "server/state", MODE_OLD, API_OTHER, CHECK_NOTHING, v1_read_state },
+	{ "PUT", INSTANCE "/beat", MODE_V1, SECURED, API_BEAT, CHECK_BEAT, v1_write_beat },
+	{ "POST", INSTANCE, MODE_V1, SECURED, API_REGISTER, CHECK_INSTANCE, v1_write_register },
+	{ "DELETE", INSTANCE, MODE_V1, SECURED, API_DEREGISTER, CHECK_INSTANCE,
+	  v1_write_deregister },
+	{ "PUT", INSTANCE, MODE_14, SECURED, API_OTHER, CHECK_INSTANCE, v1_write_update },
+	{ "GET", INSTANCE, MODE_OLD, SECURED, API_OTHER, CHECK_INSTANCE, v1_read_instance },
+	{ "GET", INSTANCE "/list", MODE_V1, SECURED, API_LIST, CHECK_LIST, v1_read_list },
+	{ "GET", NS "service/list", MODE_V1, SECURED, API_OTHER, CHECK_INSTANCE, v1_read_services },
+	{ "GET", NS "operator/metrics", MODE_V1, OPEN, API_OTHER, CHECK_NOTHING, v1_read_metrics },
+	{ "GET", NS "ops/metrics", MODE_V1, OPEN, API_OTHER, CHECK_NOTHING, v1_read_metrics },
+	{ "GET", CONSOLE "health/readiness", MODE_OLD, OPEN, API_OTHER, CHECK_NOTHING,
+	  v1_read_health },
+	{ "GET", CONSOLE "health/liveness", MODE_OLD, OPEN, API_OTHER, CHECK_NOTHING,
+	  v1_read_health },
+	{ "GET", CONSOLE "server/state", MODE_OLD, OPEN, API_OTHER, CHECK_NOTHING, v1_read_state },
 
-	{ "PUT", V2_INSTANCE "/beat", MODE_2, API_BEAT, CHECK_BEAT, v1_write_beat },
-	{ "POST", V2_INSTANCE, MODE_2, API_REGISTER, CHECK_INSTANCE, v2_register },
-	{ "DELETE", V2_INSTANCE, MODE_2, API_DEREGISTER, CHECK_INSTANCE, v2_deregister },
-	{ "GET", V2_INSTANCE, MODE_2, API_OTHER, CHECK_INSTANCE, v2_detail },
-	{ "GET", V2_INSTANCE "/list", MODE_2, API_LIST, CHECK_INSTANCE, v2_list },
+	{ "PUT", V2_INSTANCE "/beat", MODE_2, SECURED, API_BEAT, CHECK_BEAT, v1_write_beat },
+	{ "POST", V2_INSTANCE, MODE_2, SECURED, API_REGISTER, CHECK_INSTANCE, v2_register },
+	{ "DELETE", V2_INSTANCE, MODE_2, SECURED, API_DEREGISTER, CHECK_INSTANCE, v2_deregister },
+	{ "GET", V2_INSTANCE, MODE_2, SECURED, API_OTHER, CHECK_INSTANCE, v2_detail },
+	{ "GET", V2_INSTANCE "/list", MODE_2, SECURED, API_LIST, CHECK_INSTANCE, v2_list },
 
-	{ "POST", V3_INSTANCE, MODE_V3, API_REGISTER, CHECK_INSTANCE, v3_register },
-	{ "DELETE", V3_INSTANCE, MODE_V3, API_DEREGISTER, CHECK_INSTANCE, v2_deregister },
-	{ "GET", V3_INSTANCE "/list", MODE_V3, API_LIST, CHECK_INSTANCE, v3_list },
-	{ "GET", V3_ADMIN "instance", MODE_V3, API_OTHER, CHECK_INSTANCE, v2_detail },
-	{ "GET", V3_ADMIN "instance/list", MODE_V3, API_LIST, CHECK_INSTANCE, v3_admin_list },
-	{ "GET", V3_ADMIN "service/list", MODE_V3, API_OTHER, CHECK_NOTHING, v3_admin_services },
-	{ "GET", V3_ADMIN "ops/metrics", MODE_V3, API_OTHER, CHECK_NOTHING, v3_admin_metrics },
-	{ "GET", V3_STATE, MODE_V3, API_OTHER, CHECK_NOTHING, v3_admin_state },
-	{ "GET", V3_STATE "/readiness", MODE_V3, API_OTHER, CHECK_NOTHING, v3_admin_health },
-	{ "GET", V3_STATE "/liveness", MODE_V3, API_OTHER, CHECK_NOTHING, v3_admin_health },
+	{ "POST", V3_INSTANCE, MODE_V3, SECURED, API_REGISTER, CHECK_INSTANCE, v3_register },
+	{ "DELETE", V3_INSTANCE, MODE_V3, SECURED, API_DEREGISTER, CHECK_INSTANCE, v2_deregister },
+	{ "GET", V3_INSTANCE "/list", MODE_V3, SECURED, API_LIST, CHECK_INSTANCE, v3_list },
+	{ "GET", V3_ADMIN "instance", MODE_V3, SECURED, API_OTHER, CHECK_INSTANCE, v2_detail },
+	{ "GET", V3_ADMIN "instance/list", MODE_V3, SECURED, API_LIST, CHECK_INSTANCE,
+	  v3_admin_list },
+	{ "GET", V3_ADMIN "service/list", MODE_V3, SECURED, API_OTHER, CHECK_NOTHING,
+	  v3_admin_services },
+	{ "GET", V3_ADMIN "ops/metrics", MODE_V3, SECURED, API_OTHER, CHECK_NOTHING,
+	  v3_admin_metrics },
+	{ "GET", V3_STATE, MODE_V3, OPEN, API_OTHER, CHECK_NOTHING, v3_admin_state },
+	{ "GET", V3_STATE "/readiness", MODE_V3, OPEN, API_OTHER, CHECK_NOTHING, v3_admin_health },
+	{ "GET", V3_STATE "/liveness", MODE_V3, OPEN, API_OTHER, CHECK_NOTHING, v3_admin_health },
 
-	{ "GET", NS "operator/servers", MODE_14, API_OTHER, CHECK_NOTHING, members_servers },
-	{ "GET", NS "operator/distro/server", MODE_14, API_OTHER, CHECK_INSTANCE,
+	{ "GET", NS "operator/servers", MODE_14, SECURED, API_OTHER, CHECK_NOTHING,
+	  members_servers },
+	{ "GET", NS "operator/distro/server", MODE_14, SECURED, API_OTHER, CHECK_INSTANCE,
 	  members_owner_of_service },
-	{ "GET", NS "operator/distro/client", MODE_2, API_OTHER, CHECK_NOTHING,
+	{ "GET", NS "operator/distro/client", MODE_2, SECURED, API_OTHER, CHECK_NOTHING,
 	  members_owner_of_client },
-	{ "GET", CLUSTER "nodes", MODE_OLD, API_OTHER, CHECK_NOTHING, members_nodes },
-	{ "GET", CLUSTER "simple/nodes", MODE_OLD, API_OTHER, CHECK_NOTHING, members_simple },
-	{ "GET", "/nacos/v2/core/cluster/node/list", MODE_2, API_OTHER, CHECK_NOTHING,
+	{ "GET", CLUSTER "nodes", MODE_OLD, SECURED, API_OTHER, CHECK_NOTHING, members_nodes },
+	{ "GET", CLUSTER "simple/nodes", MODE_OLD, SECURED, API_OTHER, CHECK_NOTHING,
+	  members_simple },
+	{ "GET", "/nacos/v2/core/cluster/node/list", MODE_2, SECURED, API_OTHER, CHECK_NOTHING,
 	  members_list },
-	{ "GET", "/nacos/v3/admin/core/cluster/node/list", MODE_V3, API_OTHER, CHECK_NOTHING,
-	  members_list },
+	{ "GET", "/nacos/v3/admin/core/cluster/node/list", MODE_V3, SECURED, API_OTHER,
+	  CHECK_NOTHING, members_list },
 
-	{ "GET", "/", MODE_ALL, API_OWN, CHECK_NOTHING, page_instances },
-	{ "GET", "/onebeat/stats", MODE_ALL, API_OWN, CHECK_NOTHING, page_stats },
+	{ "POST", V1_AUTH "login", MODE_V1, OPEN, API_OTHER, CHECK_NOTHING, auth_login },
+	{ "POST", V1_AUTH "users/login", MODE_V1, OPEN, API_OTHER, CHECK_NOTHING, auth_login },
+	{ "POST", "/nacos/v3/auth/user/login", MODE_V3, OPEN, API_OTHER, CHECK_NOTHING,
+	  auth_login },
+
+	{ "GET", "/", MODE_ALL, OPEN, API_OWN, CHECK_NOTHING, page_instances },
+	{ "GET", "/onebeat/stats", MODE_ALL, OPEN, API_OWN, CHECK_NOTHING, page_stats },
 };
 
-int api_init(struct api *api, const struct mode *mode, double time_scale)
+int api_init(struct api *api, const struct mode *mode, double time_scale, struct auth *auth)
 {
-	*api = (struct api){ .mode = mode, .time_scale = time_scale };
+	*api = (struct api){ .mode = mode, .time_scale = time_scale, .auth = auth };
 	return store_init(&api->store, mode);
 }
 
@@ -192,6 +213,8 @@ void api_serve(struct api *api, struct api_request *req, struct api_reply *out)
 		return;
 	}
 	out->kind = route->kind;
+	if (route->access == SECURED && !auth_admits(api, req, out))
+		return;
 	if (join_name(api, req, out) &&
 	    (!api->mode->param_check || check_params(req, route->check, out)))
 		route->serve(api, req, out);

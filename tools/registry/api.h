@@ -27,6 +27,7 @@ struct api_stats {
 	uint64_t requests[API_N_KINDS];
 };
 
+struct auth;
 struct cluster;
 
 struct api {
@@ -34,6 +35,7 @@ struct api {
 	struct store store;
 	struct api_stats stats;
 	double time_scale;
+	struct auth *auth;             /* shared by all nodes */
 	const struct cluster *cluster; /* that this is a member of, by the number `node` */
 	unsigned int node;
 };
@@ -43,6 +45,9 @@ struct api_request {
 	const char *path;   /* as sent, without the query */
 	const char *accept; /* header values may be NULL */
 	const char *user_agent;
+	const char *authorization;
+	const char *access_token;
+	const char *identity; /* the header that names another server */
 	struct formdata params;
 	uint64_t now_ms; /* the store's clock */
 	char *service;   /* GROUP@@name, once api_serve has put it together; or NULL */
@@ -51,8 +56,9 @@ struct api_request {
 
 struct api_reply {
 	int status;
-	const char *type; /* Content-Type, or NULL for none */
-	char allow[64];   /* methods that the path has, for its header; or empty */
+	const char *type;        /* Content-Type, or NULL for none */
+	char allow[64];          /* methods that the path has, for its header; or empty */
+	char authorization[128]; /* a header of a login's reply; or empty */
 	bool chunked;
 	struct sbuf body;
 	enum api_kind kind;
@@ -64,7 +70,7 @@ struct api_reply {
 	}
 
 /* Returns 0 or -ENOMEM. */
-int api_init(struct api *api, const struct mode *mode, double time_scale);
+int api_init(struct api *api, const struct mode *mode, double time_scale, struct auth *auth);
 void api_deinit(struct api *api);
 
 /* Java clients of 1.0.0 and later, whom 1.4 treats apart. */

@@ -9,6 +9,7 @@
 #include "exchange.h"
 
 #include "admin.h"
+#include "auth.h"
 #include "forward.h"
 #include "httpd.h"
 #include "mode.h"
@@ -133,7 +134,8 @@ static bool head_is_legal(struct MHD_Connection *con, const struct exchange *x, 
 	return target_is_legal(x->target);
 }
 
-/* Whether the body holds parameters: a form, not under GET, not lost on the way. */
+/* Whether the body holds parameters: a form, not under GET, not lost on the way. The filter that
+ * looks for a token happens to save it. */
 static bool takes_body(struct MHD_Connection *con, const struct exchange *x, const char *method)
 {
 	static const char form[] = "application/x-www-form-urlencoded";
@@ -142,7 +144,7 @@ static bool takes_body(struct MHD_Connection *con, const struct exchange *x, con
 	if (!type || strncasecmp(type, form, strlen(form)) != 0 || x->body_too_large)
 		return false;
 	if (strcmp(method, "POST") == 0)
-		return !x->node->api.mode->loses_post_body ||
+		return !x->node->api.mode->loses_post_body || x->node->api.auth->on ||
 		       strncmp(x->target, "/nacos/v1/ns/", strlen("/nacos/v1/ns/")) != 0;
 	return strcmp(method, "PUT") == 0 || strcmp(method, "DELETE") == 0 ||
 	       strcmp(method, "PATCH") == 0;
@@ -192,6 +194,9 @@ static void serve(struct httpd *s, struct MHD_Connection *con, struct exchange *
 		.method = method,
 		.accept = header(con, MHD_HTTP_HEADER_ACCEPT),
 		.user_agent = header(con, MHD_HTTP_HEADER_USER_AGENT),
+		.authorization = header(con, MHD_HTTP_HEADER_AUTHORIZATION),
+		.access_token = header(con, "accessToken"),
+		.identity = header(con, s->options.auth->identity_name),
 		.now_ms = httpd_ms(s),
 	};
 	struct api_reply *out = &x->reply;
@@ -234,6 +239,7 @@ static void log_request(struct httpd *s, struct MHD_Connection *con, const struc
 		.target = x->target,
 		.status = x->reply.status,
 		.beat_code = x->reply.beat_code,
+		.authorization = header(con, MHD_HTTP_HEADER_AUTHORIZATION) != NULL,
 		.user_agent = header(con, MHD_HTTP_HEADER_USER_AGENT),
 		.node = (int)x->node->index,
 		.forwarded_to = x->forward.to,

@@ -16,6 +16,7 @@ struct httpd_options {
 	double time_scale;
 	unsigned int keepalive_requests; /* a connection carries this many; 0 is no limit */
 	const char *log_path;            /* or NULL */
+	struct auth *auth;               /* the caller's */
 	struct listen_address address;   /* of the first node */
 	unsigned int n_nodes;
 	struct tls_options tls;

@@ -5,6 +5,7 @@
  * For trying onebeat and for its tests. Options, the listening socket and signals are here; exit
  * status 0 is a clean stop, 1 a failure, 2 wrong usage.
  */
+#include "auth.h"
 #include "httpd.h"
 #include "mode.h"
 
@@ -42,11 +43,15 @@ static const char usage[] =
 	"  --tls-client-ca FILE    demand a certificate that this CA signed from clients\n"
 	"  --log FILE              write one line of JSON for each request; FILE is emptied first\n"
 	"  --keepalive-requests N  close a connection after N requests; 0 never does (100)\n"
+	"  --auth USER:PASSWORD    ask for a token, which a login of this user gives\n"
+	"  --token-ttl SECONDS     how long a token holds, by the wall clock (18000)\n"
+	"  --server-identity NAME:VALUE  a request with this header needs no token\n"
 	"  --help                  show this and stop\n"
 	"  --version               show the version and stop\n";
 
 struct settings {
 	struct httpd_options server;
+	struct auth auth;
 };
 
 __attribute__((format(printf, 1, 2), noreturn)) static void wrong_usage(const char *fmt, ...)
@@ -139,6 +144,27 @@ static void set_mode(struct settings *set, const char *value)
 		wrong_usage("--mode: \"%s\" is not one of %s", value, mode_names);
 }
 
+static void set_auth(struct settings *set, const char *value)
+{
+	if (!auth_set_user(&set->auth, value))
+		wrong_usage("--auth: the value is not USER:PASSWORD, each of 1 to %d bytes",
+			    AUTH_NAME_MAX - 1);
+}
+
+static void set_identity(struct settings *set, const char *value)
+{
+	if (!auth_set_identity(&set->auth, value))
+		wrong_usage("--server-identity: the value is not NAME:VALUE, each of 1 to %d bytes",
+			    AUTH_NAME_MAX - 1);
+}
+
+static void set_token_ttl(struct settings *set, const char *value)
+{
+	if (!auth_set_ttl(&set->auth, value))
+		wrong_usage("--token-ttl: \"%s\" is not a number from 1 to %d", value,
+			    AUTH_TTL_MAX_S);
+}
+
 __attribute__((noreturn)) static void show(const char *text)
 {
 	fputs(text, stdout);
@@ -179,6 +205,9 @@ static const struct {
 	{ "tls-client-ca", set_tls_client_ca },
 	{ "log", set_log },
 	{ "keepalive-requests", set_keepalive },
+	{ "auth", set_auth },
+	{ "server-identity", set_identity },
+	{ "token-ttl", set_token_ttl },
 };
 
 enum {
@@ -273,6 +302,8 @@ int main(int argc, char **argv)
 	char error[512];
 	int stop_fd, r;
 
+	auth_init(&set.auth);
+	set.server.auth = &set.auth;
 	set_listen(&set, "127.0.0.1:8848");
 	parse_options(&set, argc, argv);
 	stop_fd = watch_signals();

@@ -15,8 +15,9 @@
 #define LIKE_3                                                                                \
 	.head_max = 8 * 1024, .client_ttl_ms = 180000, .all_ips = "allIps", .one_kind = true, \
 	.param_check = true, .bad_setting_is_zero = true, .may_exempt = true,                 \
-	.beats_by_json_name = true, .nan_weight_is_one = true, .names_endpoint = true
-
+	.beats_by_json_name = true, .nan_weight_is_one = true, .names_endpoint = true,        \
+	.token_header = true, .names_signature = true,                                        \
+	.no_user = "User not found! Please check user exist or password is right!"
 static const struct mode modes[] = {
 	{
 		.name = "1.4",
@@ -30,6 +31,7 @@ static const struct mode modes[] = {
 		.post_keeps_health = true,
 		.hides_ill_health = true,
 		.short_unknown = true,
+		.no_user = "unknown user!",
 	},
 	{
 		.name = "2",
@@ -43,6 +45,9 @@ static const struct mode modes[] = {
 		.bad_setting_is_zero = true,
 		.may_exempt = true,
 		.beats_by_json_name = true,
+		.token_header = true,
+		.names_signature = true,
+		.no_user = "user not found!",
 	},
 	{ .name = "3", .version = "3.0.3", .bit = MODE_3, LIKE_3 },
 	{ .name = "3-no-v1", .version = "3.0.3", .bit = MODE_3_NO_V1, LIKE_3 },

@@ -39,7 +39,10 @@ struct mode {
 	bool beats_by_json_name;  /* a full beat renews the service that its JSON names */
 	bool short_unknown;       /* the 20404 reply lacks lightBeatEnabled */
 	bool nan_weight_is_one;
-	bool names_endpoint; /* a 404 says which method and path there is none of */
+	bool token_header;    /* the header accessToken is looked at */
+	bool names_signature; /* a forged token is told apart from an invalid one */
+	const char *no_user;  /* what a request without a token is told */
+	bool names_endpoint;  /* a 404 says which method and path there is none of */
 };
 
 /* Returns NULL when there is no such mode. */

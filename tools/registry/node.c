@@ -76,7 +76,7 @@ int node_init(struct node *n, struct httpd *s, unsigned int index, char *error, 
 	if (port)
 		listen_set_port(&n->address, port + index);
 	listen_format(&n->address, m->address, sizeof(m->address));
-	r = api_init(&n->api, s->options.mode, s->options.time_scale);
+	r = api_init(&n->api, s->options.mode, s->options.time_scale, s->options.auth);
 	if (r != 0) {
 		snprintf(error, error_size, "cannot start: out of memory");
 		return r;

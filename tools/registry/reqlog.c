@@ -4,10 +4,12 @@
  *
  * One JSON object a line, one line a request, for tests that assert on order, pooling and
  * pacing. A line is written by one system call before the reply leaves, so whoever has a reply
- * finds its line in the file, and whoever follows the file never sees half a line.
+ * finds its line in the file, and whoever follows the file never sees half a line. Tokens and
+ * passwords are masked; whether the header for a token was there is told.
  */
 #include "reqlog.h"
 
+#include "mask.h"
 #include "sbuf.h"
 
 #include <errno.h>
@@ -39,6 +41,18 @@ static void put_text(struct sbuf *b, const char *name, const char *text)
 		sbuf_add(b, "null");
 }
 
+static void put_target(struct sbuf *b, const char *target)
+{
+	struct sbuf masked = SBUF_NULL;
+
+	mask_target(&masked, target);
+	if (masked.failed)
+		b->failed = true;
+	else
+		sbuf_json(b, masked.data ? masked.data : "");
+	sbuf_deinit(&masked);
+}
+
 /* A log that cannot be written is given up with one message: the registry goes on. */
 static void write_out(struct reqlog *log, const struct sbuf *b)
 {
@@ -62,7 +76,8 @@ void reqlog_write(struct reqlog *log, const struct reqlog_line *line)
 	sbuf_fmt(&b, "{\"t\":%" PRIu64 ",\"boottime_ms\":%" PRIu64 ",\"conn\":%" PRIu64 ",\"n\":%u",
 		 line->t_ms, line->boottime_ms, line->connection, line->number);
 	put_text(&b, "method", line->method);
-	put_text(&b, "target", line->target);
+	sbuf_add(&b, ",\"target\":");
+	put_target(&b, line->target);
 	sbuf_fmt(&b, ",\"status\":%d,\"code\":", line->status);
 	if (line->beat_code)
 		sbuf_fmt(&b, "%d", line->beat_code);
@@ -75,7 +90,7 @@ void reqlog_write(struct reqlog *log, const struct reqlog_line *line)
 		sbuf_fmt(&b, "%d", line->forwarded_to);
 	else
 		sbuf_add(&b, "null");
-	sbuf_add(&b, "}\n");
+	sbuf_fmt(&b, ",\"authorization\":%s}\n", line->authorization ? "true" : "false");
 	write_out(log, &b);
 	sbuf_deinit(&b);
 }

@@ -2,6 +2,7 @@
 #ifndef REGISTRY_REQLOG_H
 #define REGISTRY_REQLOG_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct reqlog {
@@ -23,8 +24,9 @@ struct reqlog_line {
 	int beat_code;          /* 0 is none */
 	const char *user_agent; /* or NULL */
 	int node;
-	int forwarded_to;  /* the node that answered in its place; -1 is none */
-	const char *fault; /* what met the request, or NULL */
+	int forwarded_to;   /* the node that answered in its place; -1 is none */
+	const char *fault;  /* what met the request, or NULL */
+	bool authorization; /* the header was there */
 };
 
 /* Creates or empties the file. Returns 0 or a negative errno. */

@@ -110,6 +110,9 @@ enum MHD_Result send_reply(struct MHD_Connection *con, struct api_reply *reply,
 		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, reply->type);
 	if (reply->status == MHD_HTTP_METHOD_NOT_ALLOWED && reply->allow[0])
 		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, reply->allow);
+	if (reply->authorization[0])
+		MHD_add_response_header(response, MHD_HTTP_HEADER_AUTHORIZATION,
+					reply->authorization);
 	add_connection(con, response, how);
 	result = MHD_queue_response(con, (unsigned int)reply->status, response);
 	MHD_destroy_response(response);
