@@ -37,6 +37,7 @@ struct beat {
 
 	/* Watcher to sender: written before queueing. */
 	_Atomic uint32_t want_version; /* 0: leave */
+	_Atomic bool orphaned;         /* nobody wanted that: its process is gone */
 	uint32_t n_given;              /* times enqueued for the sender; the watcher's own */
 	struct machine_past past;      /* of an adopted instance, valid when adopted is set */
 	bool adopted;

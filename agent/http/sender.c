@@ -177,14 +177,19 @@ static void take_wish(struct sender *s, struct beat *beat)
 	uint32_t want = atomic_load_explicit(&beat->want_version, memory_order_relaxed);
 	uint64_t now_ms = clock_now_ms();
 	uint32_t period_ms;
-	bool ephemeral;
+	bool ephemeral, stays;
 
 	ONEBEAT_CRASH_POINT("agent.wish.taken");
 	rcu_read_lock();
 	period_ms = rcu_dereference(beat->node)->descriptor->beat_ms;
 	ephemeral = rcu_dereference(beat->node)->descriptor->ephemeral;
 	rcu_read_unlock();
-	if (beat->adopted) {
+	stays = want == 0 && !ephemeral && registry_of(s, beat)->options.persistent_keep &&
+		atomic_load_explicit(&beat->orphaned, memory_order_relaxed);
+	if (stays && !(beat->adopted && beat->past.delete_attempted)) {
+		beat->adopted = false;
+		machine_forget(&beat->machine);
+	} else if (beat->adopted) {
 		beat->adopted = false;
 		beat->delete_attempted = beat->past.delete_attempted;
 		machine_adopt(&beat->machine, &beat->past, want, period_ms, ephemeral, period_ms,

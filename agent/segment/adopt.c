@@ -245,6 +245,7 @@ static void adopt_hold(struct adoption *a, struct slot *slot, const struct journ
 	}
 	slot->version = rec->version;
 	slot->policy = (uint8_t)rec->policy;
+	slot->withdrawn = (rec->policy & JOURNAL_WITHDRAWN) != 0;
 	slot->order = rec->order;
 	if (slot->state == SLOT_LIVE)
 		slot->tick = atomic_load_explicit(memory_tick(&slot->domain->memory, slot->index),

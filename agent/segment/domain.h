@@ -31,13 +31,14 @@ enum slot_state {
 struct slot {
 	uint8_t state;
 	uint8_t policy;
-	bool refused; /* the newest version was refused: why says why */
-	bool stalled; /* progress watchdog: no tick for its time-out */
-	bool lingers; /* its process is gone, but its port still listens */
-	bool lost;    /* SLOT_LEAVING: was SLOT_LOST before */
-	bool gave_ip; /* the client named the address itself */
-	bool retry;   /* unstable when last looked at */
-	bool spoilt;  /* what was looked at last was no valid block */
+	bool refused;   /* the newest version was refused: why says why */
+	bool stalled;   /* progress watchdog: no tick for its time-out */
+	bool lingers;   /* its process is gone, but its port still listens */
+	bool lost;      /* SLOT_LEAVING: was SLOT_LOST before */
+	bool withdrawn; /* SLOT_LEAVING: its process took it back */
+	bool gave_ip;   /* the client named the address itself */
+	bool retry;     /* unstable when last looked at */
+	bool spoilt;    /* what was looked at last was no valid block */
 	uint32_t index;
 	uint32_t generation;
 	uint32_t version; /* pub value of the last good descriptor */

@@ -33,7 +33,7 @@ static void put_slot(struct watcher *w, struct slot *slot, struct journal_slot *
 	rec->state = slot->state;
 	rec->lease = slot->lease ? slot->lease->index : UINT32_MAX;
 	rec->instance = slot->instance ? slot->instance->id : UINT32_MAX;
-	rec->policy = slot->policy;
+	rec->policy = slot->policy | (slot->withdrawn ? JOURNAL_WITHDRAWN : 0);
 	rec->version = slot->version;
 	rec->cookie = slot->cookie;
 	rec->order = slot->order;
@@ -331,6 +331,7 @@ static void take_descriptor(struct watcher *w, struct slot *slot, struct descrip
 	descriptor_unref(slot->descriptor);
 	slot->descriptor = d;
 	slot->policy = d->policy;
+	slot->withdrawn = false;
 	slot->version = version;
 	slot->order = ++w->order;
 	slot->state = SLOT_LIVE;
@@ -399,6 +400,7 @@ static void take_version(struct watcher *w, struct slot *slot, const struct drai
 
 	if (copy->op == ONEBEAT_OP_WITHDRAW) {
 		hold_forgive(w, slot);
+		slot->withdrawn = true;
 		if (slot->state == SLOT_LIVE)
 			hold_drop(w, slot);
 		else

@@ -174,10 +174,17 @@ static bool publish_node(struct watcher *w, struct instance *inst, struct descri
 	return node != NULL;
 }
 
+/* Its last holder died. Who withdraws it, or makes the agent leave, wants it to go. */
+static bool orphaned(const struct watcher *w, const struct instance *inst)
+{
+	return inst->leaving && !inst->leaving->withdrawn && !w->leaving;
+}
+
 static void wish(struct watcher *w, struct instance *inst, bool wanted)
 {
 	inst->wanted = wanted;
 	inst->let_go = false;
+	atomic_store_explicit(&inst->beat->orphaned, orphaned(w, inst), memory_order_relaxed);
 	atomic_store_explicit(&inst->beat->want_version, wanted ? inst->version : 0,
 			      memory_order_relaxed);
 	beat_push_to_sender(w->options.to_sender, inst->beat);

@@ -53,17 +53,19 @@ struct journal_progress {
 	uint32_t delete_attempted;
 };
 
+#define JOURNAL_WITHDRAWN UINT32_C(0x100)
+
 struct journal_slot {
 	uint32_t generation;
 	uint32_t state;    /* the slot table's */
 	uint32_t lease;    /* index of its lease record */
 	uint32_t instance; /* index of its instance record; UINT32_MAX: none */
-	uint32_t policy;
-	uint32_t version; /* pub value of the last good descriptor */
-	uint64_t order;   /* acceptance stamp: the highest of an instance's slots is in force */
-	char ip[48];      /* address chosen for it; "" when the client gave one */
-	uint32_t cookie;  /* of the question that it answers; 0: of none */
-	uint32_t length;  /* of the descriptor */
+	uint32_t policy;   /* JOURNAL_WITHDRAWN with it: its process took it back */
+	uint32_t version;  /* pub value of the last good descriptor */
+	uint64_t order;    /* acceptance stamp: the highest of an instance's slots is in force */
+	char ip[48];       /* address chosen for it; "" when the client gave one */
+	uint32_t cookie;   /* of the question that it answers; 0: of none */
+	uint32_t length;   /* of the descriptor */
 	uint32_t descriptor[ONEBEAT_LARGE_PAYLOAD / 4]; /* only length bytes of it are stored */
 };
 
