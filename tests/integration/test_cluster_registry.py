@@ -149,6 +149,21 @@ def test_v3_writes_are_not_forwarded(start):
         cluster.registry.admin("clear")
 
 
+def test_a_token_of_one_node_is_good_at_all(start):
+    """Where the request arrives and where it is forwarded to; rotated, it is good nowhere."""
+    cluster = start()
+    cluster.registry.admin("auth", user="agent", password="secret")
+    body = b"username=agent&password=secret"
+    token = json.loads(cluster.connect(0).ask("POST", "/nacos/v1/auth/users/login", body=body).body)["accessToken"]
+    headers = [f"Authorization: Bearer {token}"]
+    port = cluster.port_of(2)
+    assert [cluster.ask(i, "POST", "instance", port=port).status for i in range(N)] == [403] * N
+    assert [cluster.ask(i, "POST", "instance", headers, port=port).status for i in range(N)] == [200] * N
+    assert cluster.registry.admin()["nodes"][1]["instances"] == 1
+    cluster.registry.admin("rotate")
+    assert [cluster.ask(i, "PUT", "instance/beat", headers, port=port).status for i in range(N)] == [403] * N
+
+
 def test_a_killed_node_is_500_at_once_until_the_others_notice(start):
     cluster = start()
     port = cluster.port_of(2)
@@ -244,6 +259,24 @@ def test_a_thawed_node_takes_its_instances_from_all(start):
     assert cluster.ips() == [sorted(f"10.0.0.1:{port}" for port in ports[:2])] * N
     until(lambda: cluster.beat(0, port=ports[2]) == (200, 20404), "its beats find nothing")
     assert cluster.ask(1, "POST", "instance", port=ports[2]).status in (200, 400)
+
+
+@pytest.mark.parametrize("state", ["runs", "frozen"])
+def test_a_node_is_killed_with_replies_waiting(start, state):
+    """Its connections end, with what waits on them; another node's replies still wait."""
+    cluster = start()
+    cluster.registry.admin("fault", kind="delay", ms=60000, path="/nacos/v1/ns/instance/list")
+    waiting = [cluster.connect(node) for node in (0, 1)]
+    for connection in waiting:
+        connection.send(f"GET {target('instance/list')} HTTP/1.1\r\nHost: r\r\n\r\n".encode())
+    until(lambda: len(log(cluster)) == 2, "asked")
+    if state == "frozen":
+        cluster.registry.node(1, "freeze")
+        late = cluster.connect(1)
+        late.send(f"GET {target('instance/list')} HTTP/1.1\r\nHost: r\r\n\r\n".encode())
+    cluster.registry.node(1, "restart" if state == "frozen" else "kill")
+    assert waiting[1].is_closed() and not waiting[0].is_closed()
+    assert cluster.registry.admin()["nodes"][0]["state"] == "runs"
 
 
 def test_a_slow_node_makes_forwards_slow(start):
