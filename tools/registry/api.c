@@ -17,6 +17,7 @@
 #include "page.h"
 #include "respond.h"
 #include "v1_read.h"
+#include "v1_update.h"
 #include "v1_write.h"
 #include "v2.h"
 #include "v3.h"
@@ -58,7 +59,9 @@ static const struct route routes[] = {
 	{ "POST", INSTANCE, MODE_V1, SECURED, API_REGISTER, CHECK_INSTANCE, v1_write_register },
 	{ "DELETE", INSTANCE, MODE_V1, SECURED, API_DEREGISTER, CHECK_INSTANCE,
 	  v1_write_deregister },
-	{ "PUT", INSTANCE, MODE_14, SECURED, API_OTHER, CHECK_INSTANCE, v1_write_update },
+	{ "PUT", INSTANCE, MODE_OLD, SECURED, API_OTHER, CHECK_INSTANCE, v1_update },
+	{ "PATCH", INSTANCE, MODE_OLD, SECURED, API_OTHER, CHECK_INSTANCE, v1_patch },
+	{ "GET", INSTANCE "/statuses", MODE_OLD, SECURED, API_OTHER, CHECK_INSTANCE, v1_statuses },
 	{ "GET", INSTANCE, MODE_OLD, SECURED, API_OTHER, CHECK_INSTANCE, v1_read_instance },
 	{ "GET", INSTANCE "/list", MODE_V1, SECURED, API_LIST, CHECK_LIST, v1_read_list },
 	{ "GET", NS "service/list", MODE_V1, SECURED, API_OTHER, CHECK_INSTANCE, v1_read_services },
@@ -73,6 +76,8 @@ static const struct route routes[] = {
 	{ "PUT", V2_INSTANCE "/beat", MODE_2, SECURED, API_BEAT, CHECK_BEAT, v1_write_beat },
 	{ "POST", V2_INSTANCE, MODE_2, SECURED, API_REGISTER, CHECK_INSTANCE, v2_register },
 	{ "DELETE", V2_INSTANCE, MODE_2, SECURED, API_DEREGISTER, CHECK_INSTANCE, v2_deregister },
+	{ "PUT", V2_INSTANCE, MODE_2, SECURED, API_OTHER, CHECK_INSTANCE, v1_update },
+	{ "PATCH", V2_INSTANCE, MODE_2, SECURED, API_OTHER, CHECK_INSTANCE, v1_patch },
 	{ "GET", V2_INSTANCE, MODE_2, SECURED, API_OTHER, CHECK_INSTANCE, v2_detail },
 	{ "GET", V2_INSTANCE "/list", MODE_2, SECURED, API_LIST, CHECK_INSTANCE, v2_list },
 
@@ -80,6 +85,7 @@ static const struct route routes[] = {
 	{ "DELETE", V3_INSTANCE, MODE_V3, SECURED, API_DEREGISTER, CHECK_INSTANCE, v2_deregister },
 	{ "GET", V3_INSTANCE "/list", MODE_V3, SECURED, API_LIST, CHECK_INSTANCE, v3_list },
 	{ "GET", V3_ADMIN "instance", MODE_V3, SECURED, API_OTHER, CHECK_INSTANCE, v2_detail },
+	{ "PUT", V3_ADMIN "instance", MODE_V3, SECURED, API_OTHER, CHECK_INSTANCE, v1_update },
 	{ "GET", V3_ADMIN "instance/list", MODE_V3, SECURED, API_LIST, CHECK_INSTANCE,
 	  v3_admin_list },
 	{ "GET", V3_ADMIN "service/list", MODE_V3, SECURED, API_OTHER, CHECK_NOTHING,

@@ -105,12 +105,11 @@ bool form_spec(const struct api *api, const struct api_request *req, struct stor
 	return read_metadata(api, req, &spec->metadata, out);
 }
 
-bool form_store(struct api *api, const struct api_request *req, struct store_spec *spec,
+bool form_check(struct api *api, const struct api_request *req, struct store_spec *spec,
 		struct api_reply *out)
 {
 	const struct store_key *key = &spec->key;
 	bool is_new = !store_service(&api->store, key->namespace_id, key->service);
-	int r;
 
 	if (!check_instance(api, req, spec, is_new, out))
 		return false;
@@ -118,6 +117,17 @@ bool form_store(struct api *api, const struct api_request *req, struct store_spe
 		spec->weight = 1.0;
 	if (spec->weight > 0.0 && spec->weight < 0.01)
 		spec->weight = 0.01;
+	return true;
+}
+
+bool form_store(struct api *api, const struct api_request *req, struct store_spec *spec,
+		struct api_reply *out)
+{
+	const struct store_key *key = &spec->key;
+	int r;
+
+	if (!form_check(api, req, spec, out))
+		return false;
 	r = store_put(&api->store, spec, req->now_ms);
 	if (r == STORE_OTHER_KIND)
 		refuse(api, req, out, REFUSAL_INSTANCE,

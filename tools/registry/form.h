@@ -18,7 +18,10 @@ bool form_key(const struct api *api, const struct api_request *req, struct store
 /* All that describe one; the caller frees the metadata whatever is returned. */
 bool form_spec(const struct api *api, const struct api_request *req, struct store_spec *spec,
 	       struct api_reply *out);
-/* Checks what was read as a whole and stores it. */
+/* Checks what was read as a whole, and puts a weight that is too small right. */
+bool form_check(struct api *api, const struct api_request *req, struct store_spec *spec,
+		struct api_reply *out);
+/* Does so and stores it. */
 bool form_store(struct api *api, const struct api_request *req, struct store_spec *spec,
 		struct api_reply *out);
 

@@ -182,3 +182,10 @@ char *jsonobj_text(const struct jsonobj *o, int at)
 		sbuf_deinit(&b);
 	return b.data;
 }
+
+char *jsonobj_raw(const struct jsonobj *o, int at)
+{
+	const jsmntok_t *tok = token(o, at);
+
+	return strndup(o->text + tok->start, (size_t)(tok->end - tok->start));
+}

@@ -35,5 +35,7 @@ bool jsonobj_key_is(const struct jsonobj *o, int key, const char *name);
 /* The text of a string, number or boolean, decoded; the caller frees it. NULL: it is an object,
  * an array or null, or memory ran out. */
 char *jsonobj_text(const struct jsonobj *o, int token);
+/* A token as it stands there, with what is escaped; the caller frees it. NULL: no memory. */
+char *jsonobj_raw(const struct jsonobj *o, int token);
 
 #endif

@@ -153,6 +153,51 @@ int metamap_parse(struct metamap *m, const char *text)
 	return r > 0 ? parse_plain(m, text) : r;
 }
 
+static bool has_key(const struct jsonobj *o, const char *name)
+{
+	for (int key = jsonobj_first(o, 0); key; key = jsonobj_next(o, 0, key))
+		if (jsonobj_key_is(o, key, name))
+			return true;
+	return false;
+}
+
+/* Adds the members of `from` that are not hidden by one of `over`. */
+static int add_visible(struct builder *b, const struct jsonobj *from, const struct jsonobj *over)
+{
+	int r = 0;
+
+	for (int key = jsonobj_first(from, 0); key && r == 0; key = jsonobj_next(from, 0, key)) {
+		char *name = jsonobj_raw(from, key);
+
+		if (!name)
+			r = -ENOMEM;
+		else if (!over || !has_key(over, name))
+			r = add_member(b, from, key);
+		free(name);
+	}
+	return r;
+}
+
+int metamap_merge(struct metamap *m, const char *base, const char *over)
+{
+	struct builder b = { .map = m, .json = SBUF_NULL };
+	struct jsonobj below, above;
+	int r;
+
+	*m = (struct metamap)METAMAP_NULL;
+	/* A map that is the word null has no members. */
+	r = jsonobj_init(&below, strcmp(base, "null") == 0 ? "{}" : base);
+	if (jsonobj_init(&above, strcmp(over, "null") == 0 ? "{}" : over) != 0 || r != 0)
+		r = -ENOMEM;
+	if (r == 0)
+		r = add_visible(&b, &below, &above);
+	if (r == 0)
+		r = add_visible(&b, &above, NULL);
+	jsonobj_deinit(&below);
+	jsonobj_deinit(&above);
+	return finish(&b, r);
+}
+
 void metamap_deinit(struct metamap *m)
 {
 	free(m->json);

@@ -37,6 +37,8 @@ enum {
 int metamap_parse(struct metamap *m, const char *text);
 /* The same for an object inside parsed JSON. */
 int metamap_from_json(struct metamap *m, const struct jsonobj *o, int object);
+/* The map of `base` with that of `over` on it, both as JSON texts. Returns 0 or -ENOMEM. */
+int metamap_merge(struct metamap *m, const char *base, const char *over);
 void metamap_deinit(struct metamap *m);
 
 const char *metamap_json(const struct metamap *m);

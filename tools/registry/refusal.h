@@ -15,6 +15,7 @@ enum refusal {
 	REFUSAL_WEIGHT,
 	REFUSAL_INSTANCE, /* as a whole: cluster name, beat settings, kind */
 	REFUSAL_UNKNOWN,  /* there is none such */
+	REFUSAL_NO_SERVICE,
 	REFUSAL_MEMORY,
 };
 

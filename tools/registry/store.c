@@ -42,7 +42,8 @@ int store_init(struct store *s, const struct mode *mode)
 	TAILQ_INIT(&s->all);
 	TAILQ_INIT(&s->empties);
 	TAILQ_INIT(&s->ticks);
-	if (hashtab_init(&s->services) != 0 || hashtab_init(&s->instances) != 0) {
+	if (hashtab_init(&s->services) != 0 || hashtab_init(&s->instances) != 0 ||
+	    overlay_init(&s->overlays) != 0) {
 		store_deinit(s);
 		return -ENOMEM;
 	}
@@ -59,6 +60,7 @@ static void free_service(struct store_service *svc)
 static void free_instance(struct store_instance *inst)
 {
 	metamap_deinit(&inst->metadata);
+	free(inst->own_json);
 	free(inst->ip);
 	free(inst->cluster);
 	free(inst);
@@ -81,11 +83,13 @@ void store_clear(struct store *s)
 	}
 	TAILQ_INIT(&s->empties);
 	TAILQ_INIT(&s->ticks);
+	overlay_clear(&s->overlays);
 }
 
 void store_deinit(struct store *s)
 {
 	store_clear(s);
+	overlay_deinit(&s->overlays);
 	hashtab_deinit(&s->services);
 	hashtab_deinit(&s->instances);
 }
@@ -207,6 +211,56 @@ static int set_cluster(struct store_instance *inst, const char *cluster)
 	return 0;
 }
 
+static struct store_key key_of(const struct store_instance *inst)
+{
+	return (struct store_key){
+		.namespace_id = inst->service->namespace_id,
+		.service = inst->service->name,
+		.cluster = inst->cluster,
+		.ip = inst->ip,
+		.port = inst->port,
+		.ephemeral = inst->ephemeral,
+	};
+}
+
+/* What is listed: what was registered, with the overlay on it. */
+static int show_overlay(struct store_instance *inst)
+{
+	const struct overlay *o = inst->overlay;
+	struct metamap merged;
+	int r = metamap_merge(&merged, inst->own_json, metamap_json(&o->metadata));
+
+	if (r != 0)
+		return r;
+	metamap_deinit(&inst->metadata);
+	inst->metadata = merged;
+	inst->weight = o->has_weight ? o->weight : inst->own_weight;
+	inst->enabled = o->has_enabled ? o->enabled : inst->own_enabled;
+	return 0;
+}
+
+/* Takes up the overlay of an instance that has just been registered, or has just got one. */
+static int find_overlay(struct store *s, struct store_instance *inst, bool is_registered,
+			uint64_t now_ms)
+{
+	struct store_key key = key_of(inst);
+	struct overlay *o = overlay_find(&s->overlays, &key), *old = inst->overlay;
+
+	if (old && old != o)
+		overlay_use(&s->overlays, old, false, now_ms);
+	inst->overlay = o;
+	if (!o)
+		return 0;
+	overlay_use(&s->overlays, o, true, now_ms);
+	if (is_registered || !old) {
+		free(inst->own_json);
+		inst->own_json = strdup(metamap_json(&inst->metadata));
+		inst->own_weight = inst->weight;
+		inst->own_enabled = inst->enabled;
+	}
+	return inst->own_json ? show_overlay(inst) : -ENOMEM;
+}
+
 int store_put(struct store *s, struct store_spec *spec, uint64_t now_ms)
 {
 	struct store_service *svc = store_service(s, spec->key.namespace_id, spec->key.service);
@@ -231,7 +285,32 @@ int store_put(struct store *s, struct store_spec *spec, uint64_t now_ms)
 	inst->metadata = spec->metadata;
 	spec->metadata = (struct metamap)METAMAP_NULL;
 	svc->revision++;
-	return 0;
+	return find_overlay(s, inst, true, now_ms);
+}
+
+int store_lay_over(struct store *s, const struct store_key *key, const struct store_update *update,
+		   uint64_t now_ms)
+{
+	struct overlay *o = overlay_get(&s->overlays, key, now_ms);
+	struct store_instance *inst = store_find(s, key);
+
+	if (!o)
+		return -ENOMEM;
+	if (update->enabled)
+		o->enabled = *update->enabled;
+	if (update->weight)
+		o->weight = *update->weight;
+	o->has_enabled |= update->enabled != NULL;
+	o->has_weight |= update->weight != NULL;
+	if (update->metadata) {
+		metamap_deinit(&o->metadata);
+		o->metadata = *update->metadata;
+		*update->metadata = (struct metamap)METAMAP_NULL;
+	}
+	if (!inst || strcmp(inst->cluster, key->cluster) != 0)
+		return 0;
+	inst->service->revision++;
+	return find_overlay(s, inst, false, now_ms);
 }
 
 void store_beat(struct store_instance *inst, uint64_t now_ms)
@@ -253,24 +332,14 @@ void store_remove(struct store *s, struct store_instance *inst, uint64_t now_ms)
 	TAILQ_REMOVE(&svc->instances, inst, link);
 	if (inst->ephemeral)
 		TAILQ_REMOVE(&s->ticks, inst, tick);
+	if (inst->overlay)
+		overlay_use(&s->overlays, inst->overlay, false, now_ms);
 	svc->revision++;
 	if (--svc->n_instances == 0) {
 		svc->empty_since_ms = now_ms;
 		TAILQ_INSERT_TAIL(&s->empties, svc, empty);
 	}
 	free_instance(inst);
-}
-
-static struct store_key key_of(const struct store_instance *inst)
-{
-	return (struct store_key){
-		.namespace_id = inst->service->namespace_id,
-		.service = inst->service->name,
-		.cluster = inst->cluster,
-		.ip = inst->ip,
-		.port = inst->port,
-		.ephemeral = inst->ephemeral,
-	};
 }
 
 /* The key of an instance is another in another mode: all are hashed anew. */
@@ -386,7 +455,7 @@ uint64_t store_tick(struct store *s, uint64_t now_ms)
 {
 	struct store_instance *inst;
 	struct store_service *svc;
-	uint64_t next_ms = UINT64_MAX;
+	uint64_t next_ms = overlay_tick(&s->overlays, now_ms);
 
 	while ((inst = TAILQ_FIRST(&s->ticks)) != NULL && inst->next_tick_ms <= now_ms)
 		look_at(s, inst, now_ms);
@@ -394,7 +463,7 @@ uint64_t store_tick(struct store *s, uint64_t now_ms)
 	       now_ms - svc->empty_since_ms >= STORE_EMPTY_SERVICE_MS)
 		remove_service(s, svc);
 
-	if (inst)
+	if (inst && inst->next_tick_ms < next_ms)
 		next_ms = inst->next_tick_ms;
 	if (svc && svc->empty_since_ms + STORE_EMPTY_SERVICE_MS < next_ms)
 		next_ms = svc->empty_since_ms + STORE_EMPTY_SERVICE_MS;

@@ -4,6 +4,7 @@
 
 #include "hashtab.h"
 #include "metamap.h"
+#include "overlay.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -52,6 +53,10 @@ struct store_instance {
 	bool healthy;
 	bool ephemeral;
 	struct metamap metadata;
+	struct overlay *overlay; /* laid over what was registered, which is then: */
+	char *own_json;
+	double own_weight;
+	bool own_enabled;
 	uint64_t last_beat_ms;
 	uint64_t next_tick_ms;
 };
@@ -72,6 +77,7 @@ struct store {
 	struct store_services all;
 	struct store_services empties;
 	struct store_instances ticks;
+	struct overlays overlays;
 	/* Told of each instance before silence removes it; may be NULL. */
 	void (*on_expiry)(void *context, const struct store_key *key);
 	void *on_expiry_context;
@@ -83,6 +89,13 @@ struct store_spec {
 	bool enabled;
 	bool healthy;
 	struct metamap metadata;
+};
+
+/* What an update says; NULL is what it leaves alone. */
+struct store_update {
+	const bool *enabled;
+	const double *weight;
+	struct metamap *metadata; /* moved */
 };
 
 /* Returns 0 or -ENOMEM. */
@@ -102,6 +115,10 @@ struct store_instance *store_find(const struct store *s, const struct store_key 
 /* Adds or replaces; moves the metadata out of spec. Returns 0; STORE_OTHER_KIND: the service
  * holds the other kind of instance; or -ENOMEM, with the instances as they were. */
 int store_put(struct store *s, struct store_spec *spec, uint64_t now_ms);
+/* Lays an update over the instance of that key and cluster, be it there or not. Returns 0 or
+ * -ENOMEM. */
+int store_lay_over(struct store *s, const struct store_key *key, const struct store_update *update,
+		   uint64_t now_ms);
 void store_beat(struct store_instance *inst, uint64_t now_ms);
 void store_remove(struct store *s, struct store_instance *inst, uint64_t now_ms);
 

@@ -41,19 +41,6 @@ void v1_write_register(struct api *api, const struct api_request *req, struct ap
 	metamap_deinit(&spec.metadata);
 }
 
-/* Java clients of 1.0.0 and later may only change what is there; for others this registers. */
-void v1_write_update(struct api *api, const struct api_request *req, struct api_reply *out)
-{
-	struct store_key key;
-
-	if (!api_is_java_client(req) ||
-	    (form_key(api, req, &key, out) && store_find(&api->store, &key)))
-		v1_write_register(api, req, out);
-	else if (out->status == 0)
-		respond_error(api->mode, out, MHD_HTTP_INTERNAL_SERVER_ERROR,
-			      "instance not exist: %s:%d", key.ip, key.port);
-}
-
 /* Says "ok" whether or not there was anything to remove. */
 void v1_write_deregister(struct api *api, const struct api_request *req, struct api_reply *out)
 {

@@ -7,7 +7,6 @@ struct api_reply;
 struct api_request;
 
 void v1_write_register(struct api *api, const struct api_request *req, struct api_reply *out);
-void v1_write_update(struct api *api, const struct api_request *req, struct api_reply *out);
 void v1_write_deregister(struct api *api, const struct api_request *req, struct api_reply *out);
 void v1_write_beat(struct api *api, const struct api_request *req, struct api_reply *out);
 
