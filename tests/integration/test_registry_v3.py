@@ -265,3 +265,14 @@ def test_life_by_v2(start):
     assert say(registry, "DELETE", to(V2)) == OK
     assert say(registry, "PUT", grouped)["code"] == 20404
     assert say(registry, "GET", to(V2), status=404)["code"] == 20004
+
+
+def test_metadata_that_breaks_the_lists_of_2(start):
+    registry = start("--mode", "2")
+    registry.register(ip="10.0.0.2")
+    registry.register(metadata='{"publishInstanceWeight":"1"}')
+    assert registry.ask("GET", target("instance/list", ip=None, port=None)).status == 500
+    assert say(registry, "GET", to(f"{V2}/list", ip=None, port=None), status=500)["code"] == 30000
+    assert registry.beat()["code"] == 10200
+    registry.register()
+    assert len(registry.hosts()) == 2

@@ -56,6 +56,9 @@ static void add_pair(struct builder *b, const char *key, const char *value)
 		m->delete_timeout = parse_time(value);
 	else if (strcmp(key, "enableClientBeat") == 0)
 		m->never_expires = value && strcmp(value, "true") == 0;
+	else if (strcmp(key, "publishInstanceWeight") == 0 ||
+		 strcmp(key, "publishInstanceEnable") == 0)
+		m->breaks_lists = true;
 }
 
 static int finish(struct builder *b, int r)

@@ -22,6 +22,7 @@ struct metamap {
 	struct metamap_time beat_timeout;
 	struct metamap_time delete_timeout;
 	bool never_expires; /* enableClientBeat=true */
+	bool breaks_lists;  /* has a key that a server takes for its own, with a value of its own */
 };
 #define METAMAP_NULL         \
 	{                    \

@@ -45,6 +45,7 @@ static const struct mode modes[] = {
 		.bad_setting_is_zero = true,
 		.may_exempt = true,
 		.beats_by_json_name = true,
+		.lists_may_break = true,
 		.token_header = true,
 		.names_signature = true,
 		.no_user = "user not found!",

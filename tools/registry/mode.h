@@ -37,6 +37,7 @@ struct mode {
 	bool bad_setting_is_zero; /* a preserved.* time that is no number counts as 0 */
 	bool may_exempt;          /* enableClientBeat=true exempts an instance from expiry */
 	bool beats_by_json_name;  /* a full beat renews the service that its JSON names */
+	bool lists_may_break;     /* by metadata that looks like the server's own */
 	bool short_unknown;       /* the 20404 reply lacks lightBeatEnabled */
 	bool nan_weight_is_one;
 	bool token_header;    /* the header accessToken is looked at */

@@ -16,6 +16,7 @@ enum refusal {
 	REFUSAL_INSTANCE, /* as a whole: cluster name, beat settings, kind */
 	REFUSAL_UNKNOWN,  /* there is none such */
 	REFUSAL_NO_SERVICE,
+	REFUSAL_FAILURE, /* of the server, whoever's fault it is */
 	REFUSAL_MEMORY,
 };
 

@@ -12,6 +12,7 @@
 #include "api.h"
 #include "form.h"
 #include "mode.h"
+#include "refusal.h"
 #include "respond.h"
 #include "scalar.h"
 #include "view.h"
@@ -206,6 +207,20 @@ void v1_read_put_list(const struct api *api, const struct api_request *req, stru
 		 wall_ms(), api->mode->all_ips);
 }
 
+bool v1_read_breaks(const struct api *api, const struct api_request *req,
+		    const struct store_service *svc, struct api_reply *out)
+{
+	const struct store_instance *inst = svc ? TAILQ_FIRST(&svc->instances) : NULL;
+
+	while (inst && !inst->metadata.breaks_lists)
+		inst = TAILQ_NEXT(inst, link);
+	if (!inst || !api->mode->lists_may_break)
+		return false;
+	refuse(api, req, out, REFUSAL_FAILURE,
+	       "java.lang.String cannot be cast to java.lang.Double");
+	return true;
+}
+
 void v1_read_list(struct api *api, const struct api_request *req, struct api_reply *out)
 {
 	const char *clusters = formdata_or(&req->params, "clusters", "");
@@ -217,6 +232,8 @@ void v1_read_list(struct api *api, const struct api_request *req, struct api_rep
 	}
 	svc = store_service(&api->store, formdata_or(&req->params, "namespaceId", "public"),
 			    req->service);
+	if (v1_read_breaks(api, req, svc, out))
+		return;
 	respond_json(out);
 	if (api->mode->all_ips)
 		v1_read_put_list(api, req, &out->body, svc, clusters);
@@ -283,9 +300,9 @@ void v1_read_metrics(struct api *api, const struct api_request *req, struct api_
 	double load = 0.0, cpu;
 	struct sysinfo info;
 
-	(void)req;
 	respond_json(out);
-	if (!api->mode->wraps_texts) {
+	if (!api->mode->wraps_texts &&
+	    strcasecmp(formdata_or(&req->params, "onlyStatus", "true"), "false") != 0) {
 		sbuf_add(&out->body, "{\"status\":\"UP\"}");
 		return;
 	}

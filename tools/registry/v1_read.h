@@ -22,6 +22,9 @@ void v1_read_health(struct api *api, const struct api_request *req, struct api_r
  * there is any in that cluster. */
 const struct store_instance *v1_read_match(const struct api *api, const struct store_service *svc,
 					   const struct api_request *req, bool *has_cluster);
+/* Whether a server stumbles over what is registered there; writes its reply then. */
+bool v1_read_breaks(const struct api *api, const struct api_request *req,
+		    const struct store_service *svc, struct api_reply *out);
 /* Writes the list object of version 2 and 3. The service may be NULL: unknown. */
 void v1_read_put_list(const struct api *api, const struct api_request *req, struct sbuf *b,
 		      const struct store_service *svc, const char *clusters);

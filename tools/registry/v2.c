@@ -63,15 +63,17 @@ void v2_detail(struct api *api, const struct api_request *req, struct api_reply 
 
 void v2_list(struct api *api, const struct api_request *req, struct api_reply *out)
 {
+	const struct store_service *svc;
+
 	if (!req->service) {
 		refuse_missing(api, req, out, "serviceName", "String");
 		return;
 	}
+	svc = store_service(&api->store, formdata_or(&req->params, "namespaceId", "public"),
+			    req->service);
+	if (v1_read_breaks(api, req, svc, out))
+		return;
 	respond_data(out);
-	v1_read_put_list(api, req, &out->body,
-			 store_service(&api->store,
-				       formdata_or(&req->params, "namespaceId", "public"),
-				       req->service),
-			 form_cluster(req, ""));
+	v1_read_put_list(api, req, &out->body, svc, form_cluster(req, ""));
 	sbuf_add(&out->body, "}");
 }
