@@ -73,11 +73,12 @@ static bool derive(struct sign_key *key, const char *secret, const char *region,
 
 bool sign_key_init(struct sign_key *key, const char *secret, const char *region, uint64_t epoch_ms)
 {
-	size_t n = strlen(secret);
+	const size_t n_region = region ? strlen(region) : 0;
+	const size_t n = strlen(secret);
 	char date[9];
 
-	*key = (struct sign_key){ .v4 = region && region[0], .day = day_of(epoch_ms) };
-	if (n == 0 || n > SIGN_SECRET_MAX || (key->v4 && strlen(region) > SIGN_NAME_MAX))
+	*key = (struct sign_key){ .v4 = n_region > 0, .day = day_of(epoch_ms) };
+	if (n == 0 || n > SIGN_SECRET_MAX || n_region > SIGN_NAME_MAX)
 		return false;
 	if (!key->v4) {
 		memcpy(key->bytes, secret, n);

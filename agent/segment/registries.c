@@ -35,12 +35,12 @@ struct descriptor *registries_complete(const struct watcher *w, const struct des
 				       const char *ip, char why[DECODE_WHY_MAX])
 {
 	uint32_t i = registries_find(w, d->registry);
-	char names[DECODE_WHY_MAX / 2];
+	char names[DECODE_WHY_MAX / 3]; /* beside the name that is refused, and the words */
 
 	if (i == w->options.n_registries) {
 		list_names(w, names, sizeof(names));
 		snprintf(why, DECODE_WHY_MAX,
-			 "registry '%.64s' is not configured in the agent; it has %s", d->registry,
+			 "registry '%.32s' is not configured in the agent; it has %s", d->registry,
 			 names);
 		return NULL;
 	}
