@@ -87,7 +87,8 @@ static const char help_text[] =
 	"      --version          print the version and exit\n"
 	"\n"
 	"Runs in the foreground and writes its log to stderr. SIGTERM stops it and leaves the\n"
-	"registrations to the next start; 'onebeatctl leave' removes them.\n"
+	"registrations to the next start; 'onebeatctl leave' removes them. SIGHUP, or\n"
+	"'onebeatctl reload', reads the configuration anew, all or nothing.\n"
 	"Exit status: 0 done, 1 failed, 2 wrong usage.\n"
 	"\n";
 
@@ -193,19 +194,62 @@ static int complain(const char *error, int status)
 	return status;
 }
 
-/* Fills cfg from everywhere. 0 or an exit status, after saying why. */
-static int configure(struct config *cfg, const struct request *req)
+/* Fills cfg from everywhere, file being the file. 0 or an exit status with a sentence. */
+static int read_config(struct config *cfg, const struct request *req, const char *file, char *error)
 {
-	char error[CONFIG_ERROR_MAX] = "";
-
-	if (config_load(cfg, req->file, error) < 0)
-		return complain(error, EXIT_FAILURE);
+	if (config_load(cfg, file, error) < 0)
+		return EXIT_FAILURE;
 	for (size_t i = 0; i < req->n_settings; i++) {
 		const struct setting *s = &req->settings[i];
 
 		if (config_set(cfg, s->section, s->key, s->value, s->option, error) < 0)
-			return complain(error, EXIT_USAGE);
+			return EXIT_USAGE;
 	}
+	return 0;
+}
+
+/* For a running agent: reload_source. */
+static int read_again(void *ctx, struct config *out, char error[CONFIG_ERROR_MAX])
+{
+	const struct request *req = ctx;
+
+	if (read_config(out, req, req->file, error) != 0)
+		return -EINVAL;
+	return config_check(out, error);
+}
+
+/*
+ * What the keeper holds for an agent is what was in force, or what a reload has checked; the files may be another
+ * matter by now. False: there is nothing, or this program cannot read it; cfg is empty.
+ */
+static bool inherit_config(struct config *cfg, const struct request *req)
+{
+	int fd = req->manifest_fd < 0 ? -1 : agent_settings(req->manifest_fd);
+	char error[CONFIG_ERROR_MAX] = "";
+	char path[32];
+
+	if (fd < 0)
+		return false;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	/* The command line once more, because it stands above the environment. */
+	if (read_config(cfg, req, path, error) == 0 && config_check(cfg, error) == 0)
+		return true;
+	log_warning("agent.settings", "error=%s next=\"the files are read\"", LOG_Q(error));
+	config_deinit(cfg);
+	return false;
+}
+
+/* 0 or an exit status, after saying why. */
+static int configure(struct config *cfg, const struct request *req)
+{
+	char error[CONFIG_ERROR_MAX] = "";
+	int status;
+
+	if (inherit_config(cfg, req))
+		return 0;
+	status = read_config(cfg, req, req->file, error);
+	if (status != 0)
+		return complain(error, status);
 	if (req->mode == MODE_PRINT)
 		config_print(cfg, STDOUT_FILENO);
 	return config_check(cfg, error) < 0 ? complain(error, EXIT_FAILURE) : 0;
@@ -294,8 +338,10 @@ static int answer_keeper(int fd, const struct config *cfg)
 	return 0;
 }
 
-static int run_agent(const struct config *cfg, int manifest_fd)
+static int run_agent(const struct config *cfg, struct request *req)
 {
+	const struct reload_source source = { .load = read_again, .ctx = req };
+
 	/* Also when we are the keeper's own image, whose file has another name. */
 	(void)prctl(PR_SET_NAME, "onebeatd");
 	/*
@@ -304,10 +350,11 @@ static int run_agent(const struct config *cfg, int manifest_fd)
 	 */
 	sigaction(SIGINT, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL);
 	sigaction(SIGTERM, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL);
-	return agent_run(cfg, manifest_fd);
+	sigaction(SIGHUP, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL);
+	return agent_run(cfg, &source, req->manifest_fd);
 }
 
-static int run(const struct request *req, char **argv)
+static int run(struct request *req, char **argv)
 {
 	CLEANUP(config_deinit) struct config cfg;
 	int status = configure(&cfg, req);
@@ -326,7 +373,7 @@ static int run(const struct request *req, char **argv)
 		return 0;
 	}
 	return req->manifest_fd < 0 ? run_keeper(cfg.runtime_dir, cfg.control_group, req, argv)
-				    : run_agent(&cfg, req->manifest_fd);
+				    : run_agent(&cfg, req);
 }
 
 int main(int argc, char **argv)

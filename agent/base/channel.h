@@ -18,7 +18,12 @@ enum channel_kind {
 	CHANNEL_CONTROL = 3, /* listening control.sock */
 	CHANNEL_DATA = 4,    /* a domain's DATA memfd; id = uid */
 	CHANNEL_STATUS = 5,  /* a domain's STATUS memfd; id = uid */
-	CHANNEL_LEASE = 6    /* duplicate of a lease; id = its SO_COOKIE */
+	CHANNEL_LEASE = 6,   /* duplicate of a lease; id = its SO_COOKIE */
+	/*
+	 * The configuration, as text in a memfd; id 0: in force, 1: the one that a reload is to bring. An agent
+	 * reads the highest that it inherits, and the files when there is none.
+	 */
+	CHANNEL_SETTINGS = 7
 };
 
 enum channel_type {
@@ -28,11 +33,18 @@ enum channel_type {
 	CHANNEL_LEFT = 4,  /* agent -> keeper: stop or leave is done, exit both with status id */
 	CHANNEL_UPGRADE =
 		5, /* agent -> keeper: somebody who may wants it, and waits at this descriptor */
+	/*
+	 * agent -> keeper: another agent is to follow with SETTINGS 1, which it has been given before this; with
+	 * or without somebody who waits
+	 */
+	CHANNEL_RELOAD = 7,
 	CHANNEL_ALIVE = 6,  /* agent -> keeper: id of the ASK, from the sender's thread */
 	CHANNEL_HELD = 16,  /* keeper -> agent: kind and id of the HOLD; status 0 or an errno */
 	CHANNEL_STOP = 17,  /* keeper -> agent: finish, keep registrations */
 	CHANNEL_YIELD = 18, /* keeper -> agent: as STOP, without LEFT: another agent follows */
-	CHANNEL_ASK = 19    /* keeper -> agent: is your work going on? */
+	CHANNEL_ASK = 19,   /* keeper -> agent: is your work going on? */
+	CHANNEL_REREAD =
+		20 /* keeper -> agent: SIGHUP has come: read the configuration and ask for a RELOAD */
 };
 
 /*
@@ -40,6 +52,7 @@ enum channel_type {
  * both sides read over messages of a type that they do not know.
  */
 #define CHANNEL_CAN_YIELD UINT64_C(1) /* and answers ASK */
+#define CHANNEL_CAN_REREAD UINT64_C(2)
 
 struct channel_msg {
 	uint16_t version;

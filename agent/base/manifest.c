@@ -44,7 +44,7 @@ static int read_entries(int fd, uint32_t n_entries, struct manifest_entry *entri
 
 	for (uint32_t i = 0; r == 0 && i < n_entries; i++) {
 		if (entries[i].fd < 0 || entries[i].kind < CHANNEL_LINK ||
-		    entries[i].kind > CHANNEL_LEASE)
+		    entries[i].kind > CHANNEL_SETTINGS)
 			r = -EBADMSG;
 	}
 	return r;

@@ -14,6 +14,7 @@
 #include "control/agent.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@
 #include <unistd.h>
 
 #include "base/channel.h"
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/manifest.h"
@@ -39,6 +41,8 @@
 
 struct agent {
 	const struct config *cfg;
+	struct reload_options reload;
+	bool follows_reload; /* the keeper has our settings, and knows what they are when we are ready */
 	struct registry_list registries;
 	struct manifest_head manifest;
 	struct manifest_entry *entries;
@@ -154,6 +158,14 @@ static void on_asked(void *ctx, uint64_t id)
 	calls_post(sender_calls(a->sender), say_alive, a);
 }
 
+/* For the control thread: reading may wait for name services. */
+static void on_reread(void *ctx)
+{
+	struct agent *a = ctx;
+
+	server_reload(a->server);
+}
+
 /* The machine is short of something just now. */
 static bool is_passing(int r)
 {
@@ -188,6 +200,8 @@ static int make_watcher(struct agent *a)
 		.event_ctx = a,
 		.asked = on_asked,
 		.asked_ctx = a,
+		.reread = on_reread,
+		.reread_ctx = a,
 	};
 	int r;
 
@@ -227,6 +241,7 @@ static int make_server(struct agent *a, uint64_t started_ms)
 		.sender = a->sender,
 		.map = &a->map,
 		.events = a->events,
+		.reload = &a->reload,
 		.started_ms = started_ms,
 		.keeper_pid = a->manifest.keeper_pid,
 		.n_restarts = a->manifest.n_restarts,
@@ -283,6 +298,23 @@ static void stop_threads(struct agent *a)
 	}
 }
 
+/*
+ * What we run with, for who follows us: the files may be changed and wrong by then. A keeper that does not take it
+ * leaves them the files.
+ */
+static int keep_settings(const struct agent *a)
+{
+	const struct channel_msg hold = { .version = CHANNEL_VERSION,
+					  .type = CHANNEL_HOLD,
+					  .kind = CHANNEL_SETTINGS };
+	CLEANUP(close_fdp) int fd = -1;
+
+	if (a->follows_reload)
+		return 0;
+	fd = reload_settings(a->cfg);
+	return fd < 0 ? fd : channel_send(a->reload.keeper_fd, &hold, fd);
+}
+
 static int work(struct agent *a)
 {
 	int r = make_all(a);
@@ -290,7 +322,9 @@ static int work(struct agent *a)
 	if (r == 0)
 		r = start_threads(a);
 	if (r == 0)
-		r = tell_keeper(a, CHANNEL_READY, CHANNEL_CAN_YIELD);
+		r = keep_settings(a);
+	if (r == 0)
+		r = tell_keeper(a, CHANNEL_READY, CHANNEL_CAN_YIELD | CHANNEL_CAN_REREAD);
 	if (r < 0) {
 		log_error("agent.start", "error=%s", LOG_Q(strerror(-r)));
 		_exit(r == -EPROTO
@@ -311,7 +345,34 @@ static int work(struct agent *a)
 	return r < 0 ? 1 : r;
 }
 
-int agent_run(const struct config *cfg, int manifest_fd)
+int agent_settings(int manifest_fd)
+{
+	CLEANUP(free_p) struct manifest_entry *entries = NULL;
+	int copy = fcntl(manifest_fd, F_DUPFD_CLOEXEC, 0); /* the reader closes it */
+	const struct manifest_entry *best = NULL;
+	struct manifest_head head;
+
+	if (copy < 0 || manifest_read(copy, &head, &entries) < 0)
+		return -1;
+	for (uint32_t i = 0; i < head.n_entries; i++) {
+		if (entries[i].kind == CHANNEL_SETTINGS && (!best || entries[i].id > best->id))
+			best = &entries[i];
+	}
+	return best ? best->fd : -1;
+}
+
+/* They have been read: the watcher would give up at the keeper what it does not know. */
+static void close_settings(struct agent *a)
+{
+	for (uint32_t i = 0; i < a->manifest.n_entries; i++) {
+		if (a->entries[i].kind != CHANNEL_SETTINGS)
+			continue;
+		a->follows_reload |= a->entries[i].id > 0;
+		close_fdp(&a->entries[i].fd);
+	}
+}
+
+int agent_run(const struct config *cfg, const struct reload_source *source, int manifest_fd)
 {
 	static struct agent a;
 	int r;
@@ -322,6 +383,11 @@ int agent_run(const struct config *cfg, int manifest_fd)
 		log_error("agent.manifest", "error=%s", LOG_Q(strerror(-r)));
 		return r == -EPROTO ? AGENT_OTHER_VERSION : 1;
 	}
+	close_settings(&a);
+	a.reload = (struct reload_options){ .cfg = cfg,
+					    .source = *source,
+					    .map = &a.map,
+					    .keeper_fd = entry_fd(&a, CHANNEL_LINK) };
 	rcu_register_thread();
 	r = work(&a);
 	/* The process ends here: what the threads made is given back by the kernel, all at once. */

@@ -28,6 +28,7 @@
 #include "base/loop.h"
 #include "control/answer.h"
 #include "control/client.h"
+#include "control/config_key.h"
 #include <onebeat/control.h>
 
 #define LEAVE_MS 10000u
@@ -213,6 +214,46 @@ static void upgrade(struct client *c)
 		client_close(c);
 }
 
+/* tool_fd -1: SIGHUP. 0, or negative with a sentence. */
+static int begin_reload(struct server *s, int tool_fd, char error[CONFIG_ERROR_MAX])
+{
+	int r = is_leaving(s) ? config_fail(error, "the agent is leaving")
+			      : reload_begin(s->options.reload, tool_fd, error);
+
+	if (r < 0)
+		log_error("reload.refused", "error=%s next=\"nothing has changed\"", LOG_Q(error));
+	return r;
+}
+
+/* As with an upgrade, the keeper answers. */
+static void reload(struct client *c)
+{
+	char error[CONFIG_ERROR_MAX] = "";
+
+	if (!may_change(c)) {
+		client_say(c, say_error, "only root and the agent's own user may reload it");
+		return;
+	}
+	log_info("control", "verb=reload");
+	if (begin_reload(server_of(c), c->fd, error) < 0)
+		client_say(c, say_error, error);
+	else
+		client_close(c);
+}
+
+static void reload_now(void *owner, void *ctx)
+{
+	char error[CONFIG_ERROR_MAX] = "";
+
+	(void)ctx;
+	(void)begin_reload(owner, -1, error);
+}
+
+void server_reload(struct server *s)
+{
+	calls_post(&s->calls, reload_now, NULL);
+}
+
 static void serve(struct client *c)
 {
 	const struct onebeat_control_request *r = &c->request;
@@ -244,6 +285,9 @@ static void serve(struct client *c)
 		break;
 	case ONEBEAT_CONTROL_UPGRADE:
 		upgrade(c);
+		break;
+	case ONEBEAT_CONTROL_RELOAD:
+		reload(c);
 		break;
 	default:
 		client_say(c, say_error, "the agent does not know this request");

@@ -7,6 +7,7 @@
 
 #include "beat/dom2beat.h"
 #include "control/events.h"
+#include "control/reload.h"
 #include "http/sender.h"
 #include "segment/watcher.h"
 
@@ -19,6 +20,7 @@ struct server_options {
 	struct sender *sender;
 	struct dom2beat *map;
 	struct events *events;
+	const struct reload_options *reload;
 	uint64_t started_ms; /* CLOCK_BOOTTIME */
 	pid_t keeper_pid;
 	uint32_t n_restarts;
@@ -29,5 +31,7 @@ int server_new(struct server **out, const struct server_options *options);
 struct server *server_free(struct server *s);
 void server_run(struct server *s);
 void server_stop(struct server *s); /* any thread */
+/* Any thread: reads the configuration anew some time, with nobody who waits for the outcome. */
+void server_reload(struct server *s);
 
 #endif

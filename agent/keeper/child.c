@@ -44,6 +44,7 @@ void child_deinit(struct child *c)
 {
 	end_link(c);
 	close_fdp(&c->asks_fd);
+	close_fdp(&c->reload_fd);
 	holdings_deinit(&c->held);
 }
 
@@ -153,7 +154,7 @@ static uint16_t hold(struct child *c, const struct channel_msg *msg, int *fd)
 
 	if (*fd < 0)
 		return EBADF;
-	if (msg->kind != CHANNEL_DATA && msg->kind != CHANNEL_STATUS && msg->kind != CHANNEL_LEASE)
+	if (msg->kind < CHANNEL_DATA || msg->kind > CHANNEL_SETTINGS)
 		return EINVAL;
 	r = holdings_put(&c->held, (enum channel_kind)msg->kind, msg->id, *fd);
 	if (r < 0)
@@ -210,6 +211,11 @@ static void on_message(struct child *c, const struct channel_msg *msg, int fd)
 		close_fdp(
 			&c->asks_fd); /* one at a time is looked at: the earlier one sees the end */
 		c->asks_fd = take_fd(&mine);
+		break;
+	case CHANNEL_RELOAD:
+		close_fdp(&c->reload_fd);
+		c->reload_fd = take_fd(&mine);
+		c->asks_reload = true;
 		break;
 	case CHANNEL_LEFT:
 		c->left = true;
@@ -311,6 +317,13 @@ void child_stop(struct child *c)
 void child_ask(struct child *c, uint64_t number)
 {
 	order(c, CHANNEL_ASK, number);
+}
+
+bool child_reread(struct child *c)
+{
+	if (c->can & CHANNEL_CAN_REREAD)
+		order(c, CHANNEL_REREAD, 0);
+	return c->can & CHANNEL_CAN_REREAD;
 }
 
 void child_yield(struct child *c)

@@ -37,6 +37,8 @@ struct child {
 	bool yields;       /* its end is wanted, and another follows at once */
 	uint64_t alive;    /* number of the last question that it has answered */
 	int asks_fd;       /* it brings somebody who asks for an upgrade; -1 */
+	bool asks_reload;  /* it asks for another agent with new settings */
+	int reload_fd;     /* who waits for that; -1: nobody */
 	bool left;         /* it has said that it leaves for good, with left_status */
 	int left_status;
 };
@@ -44,7 +46,7 @@ struct child {
 #define CHILD_NULL                                                                \
 	{                                                                         \
 		.link = -1, .answers_due_ms = CLOCK_NEVER, .held = HOLDINGS_NULL, \
-		.restart = RESTART_NULL, .asks_fd = -1                            \
+		.restart = RESTART_NULL, .asks_fd = -1, .reload_fd = -1           \
 	}
 
 /* Exit status of an agent that does not understand its keeper's manifest: another release's program. */
@@ -67,6 +69,8 @@ void child_turn(struct child *c, uint64_t now_ms);
 void child_stop(struct child *c);
 /* Asks whether it is at work. */
 void child_ask(struct child *c, uint64_t number);
+/* Asks it to read its configuration anew. False: it could not understand. */
+bool child_reread(struct child *c);
 /* Asks it to make way for another, which is started as soon as it has ended. */
 void child_yield(struct child *c);
 /* It has died (how: from waitpid). last: it is not to be started again. */

@@ -37,6 +37,12 @@
 #define NAMES_MAX (96u * 1024) /* of the environment's 128 KiB; the rest is the sockets' */
 #define BARRIER_MS 5000u
 
+/* What there is a name for: settings are read anew by the next start. */
+static bool is_memory(const struct manifest_entry *e)
+{
+	return e->kind == CHANNEL_DATA || e->kind == CHANNEL_STATUS;
+}
+
 static const char *name_of(const struct manifest_entry *e, char name[NAME_MAX_SIZE])
 {
 	if (e->kind == CHANNEL_LEASE)
@@ -69,7 +75,7 @@ static int store_memfds(const struct manifest_entry *list, uint32_t n, uint32_t 
 	int r = 0;
 
 	for (uint32_t i = 0; r == 0 && i < n && *n_stored < room; i++) {
-		if (list[i].kind == CHANNEL_LEASE)
+		if (!is_memory(&list[i]))
 			continue;
 		r = store(name_of(&list[i], name), &list[i].fd, 1);
 		*n_stored += r == 0;
@@ -236,7 +242,7 @@ void fdstore_forget(const struct holdings *restored)
 		return; /* the memfds' names are written over at the next stop */
 	holdings_list(restored, list);
 	for (uint32_t i = 0; i < restored->n_held; i++) {
-		if (list[i].kind != CHANNEL_LEASE)
+		if (is_memory(&list[i]))
 			forget(name_of(&list[i], name));
 	}
 	ONEBEAT_CRASH_POINT("keeper.fdstore.forgotten");

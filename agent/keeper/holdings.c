@@ -110,19 +110,44 @@ static void close_gap(struct holdings *h, uint32_t gap)
 	h->entries[gap] = (struct manifest_entry){ .kind = CHANNEL_NONE };
 }
 
-bool holdings_drop(struct holdings *h, enum channel_kind kind, uint64_t id)
+/* The descriptor, which is the caller's now; -1 when there is none. */
+static int take_out(struct holdings *h, enum channel_kind kind, uint64_t id)
 {
 	struct manifest_entry *e;
+	int fd;
 
 	if (h->n_held == 0)
-		return false;
+		return -1;
 	e = place_of(h, kind, id);
 	if (e->kind == CHANNEL_NONE)
-		return false;
-	close(e->fd);
+		return -1;
+	fd = e->fd;
 	h->n_held--;
 	close_gap(h, (uint32_t)(e - h->entries));
-	return true;
+	return fd;
+}
+
+bool holdings_drop(struct holdings *h, enum channel_kind kind, uint64_t id)
+{
+	int fd = take_out(h, kind, id);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+void holdings_rename(struct holdings *h, enum channel_kind kind, uint64_t from, uint64_t to)
+{
+	int fd = take_out(h, kind, from);
+
+	/* There is room: one has just gone. */
+	if (fd >= 0 && holdings_put(h, kind, to, fd) < 0)
+		close(fd);
+}
+
+bool holdings_has(const struct holdings *h, enum channel_kind kind, uint64_t id)
+{
+	return h->n_held > 0 && place_of(h, kind, id)->kind != CHANNEL_NONE;
 }
 
 void holdings_list(const struct holdings *h, struct manifest_entry *out)

@@ -29,6 +29,9 @@ void holdings_deinit(struct holdings *h);
 int holdings_put(struct holdings *h, enum channel_kind kind, uint64_t id, int fd);
 /* Closes what is held under that name; false when nothing is. */
 bool holdings_drop(struct holdings *h, enum channel_kind kind, uint64_t id);
+bool holdings_has(const struct holdings *h, enum channel_kind kind, uint64_t id);
+/* From now on under another name; what was there is closed. */
+void holdings_rename(struct holdings *h, enum channel_kind kind, uint64_t from, uint64_t to);
 /* Copies the n_held entries to out, in no order. */
 void holdings_list(const struct holdings *h, struct manifest_entry *out);
 

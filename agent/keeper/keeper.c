@@ -39,6 +39,7 @@
 #include "keeper/child.h"
 #include "keeper/fdstore.h"
 #include "keeper/notify.h"
+#include "keeper/reload.h"
 #include "keeper/runtime_dir.h"
 #include "keeper/state.h"
 #include "keeper/upgrade.h"
@@ -50,6 +51,7 @@ struct keeper {
 	const struct keeper_options *options;
 	struct state_head state; /* what we have taken over, when we were executed by a keeper */
 	struct upgrade upgrade;
+	struct reload reload;
 	struct runtime_dir dir;
 	struct child child;
 	struct activation activation;
@@ -159,9 +161,15 @@ static void on_child(struct keeper *k)
 		(void)notify_manager("STOPPING=1\n");
 		k->stopping = true;
 		upgrade_abandon(&k->upgrade, "onebeatd was told to stop or leave meanwhile");
+		reload_abandon(&k->reload);
 	}
+	if (c->asks_fd >= 0 && k->reload.phase != RELOAD_NONE)
+		reload_turn_away(&c->asks_fd, "a reload is under way");
 	if (c->asks_fd >= 0 && !k->stopping)
 		upgrade_ask(&k->upgrade, take_fd(&c->asks_fd));
+	if (c->asks_reload && !k->stopping)
+		reload_ask(&k->reload,
+			   k->upgrade.phase != UPGRADE_NONE ? "an upgrade is under way" : NULL);
 	if (c->left || c->link < 0)
 		expect_end(k);
 }
@@ -183,8 +191,10 @@ static void on_sigchld(struct keeper *k)
 		ONEBEAT_CRASH_POINT("keeper.agent.buried");
 		k->kill_due_ms = CLOCK_NEVER;
 		k->done = k->stopping || k->child.left;
-		if (!k->done)
+		if (!k->done) {
 			upgrade_agent_died(&k->upgrade);
+			reload_agent_died(&k->reload);
+		}
 	}
 }
 
@@ -197,6 +207,7 @@ static void on_stop(struct keeper *k, uint32_t signo)
 	k->stopping = true;
 	ONEBEAT_CRASH_POINT("keeper.stop.received");
 	upgrade_abandon(&k->upgrade, "onebeatd was told to stop meanwhile");
+	reload_abandon(&k->reload);
 	if (k->child.pid == 0) {
 		k->done = true;
 		return;
@@ -213,6 +224,8 @@ static void on_signals(struct keeper *k)
 	while (read(k->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
 		if (info.ssi_signo == SIGCHLD)
 			on_sigchld(k);
+		else if (info.ssi_signo == SIGHUP)
+			k->reload.wanted = !k->stopping;
 		else
 			on_stop(k, info.ssi_signo);
 	}
@@ -220,8 +233,11 @@ static void on_signals(struct keeper *k)
 
 static uint64_t earliest(const struct keeper *k)
 {
-	const uint64_t dues[] = { k->child.start_due_ms, k->child.answers_due_ms, k->kill_due_ms,
+	const uint64_t dues[] = { k->child.start_due_ms,
+				  k->child.answers_due_ms,
+				  k->kill_due_ms,
 				  upgrade_due_ms(&k->upgrade),
+				  reload_due_ms(&k->reload),
 				  k->stopping ? CLOCK_NEVER : k->watchdog.due_ms };
 	uint64_t due = CLOCK_NEVER;
 
@@ -250,6 +266,7 @@ static int turn(struct keeper *k)
 	if (!k->stopping && !c->left && now_ms >= c->start_due_ms)
 		child_start(c);
 	upgrade_turn(&k->upgrade, now_ms);
+	reload_turn(&k->reload, k->stopping || k->upgrade.phase != UPGRADE_NONE, now_ms);
 	if (!k->stopping)
 		watch(k, now_ms);
 	tell_status(k);
@@ -280,8 +297,12 @@ static int take_signals(struct keeper *k)
 	sigaddset(&ours, SIGTERM);
 	sigaddset(&ours, SIGINT);
 	sigaddset(&ours, SIGCHLD);
-	/* Ignored, as who started us may have left it, it would have children reap themselves. */
-	if (sigaction(SIGCHLD, &plain, NULL) < 0)
+	sigaddset(&ours, SIGHUP);
+	/*
+	 * Ignored, as who started us may have left it, SIGCHLD would have children reap themselves, and SIGHUP would
+	 * not come.
+	 */
+	if (sigaction(SIGCHLD, &plain, NULL) < 0 || sigaction(SIGHUP, &plain, NULL) < 0)
 		return -errno;
 	if (sigprocmask(SIG_BLOCK, &ours, &before) < 0)
 		return -errno;
@@ -442,6 +463,7 @@ int keeper_run(const struct keeper_options *options)
 {
 	struct keeper k = { .options = options,
 			    .upgrade = UPGRADE_NULL,
+			    .reload = RELOAD_NULL,
 			    .dir = RUNTIME_DIR_NULL,
 			    .child = CHILD_NULL,
 			    .signal_fd = -1,
@@ -452,16 +474,20 @@ int keeper_run(const struct keeper_options *options)
 	k.upgrade.options = options;
 	k.upgrade.dir = &k.dir;
 	k.upgrade.child = &k.child;
+	k.reload.child = &k.child;
+	k.reload.wait_ms = options->upgrade_wait_ms;
 	watchdog_init(&k.watchdog);
 	if (options->state_fd > 0 ? resume(&k) : start(&k)) {
 		raise_limit();
 		status = run(&k);
+		(void)holdings_drop(&k.child.held, CHANNEL_SETTINGS, 0);
 		fdstore_save(&k.child.held);
 		(void)notify_barrier(GOODBYE_MS); /* who is gone when it is read has said nothing */
 		log_info("keeper.end", "status=%d", status);
 	}
 	activation_deinit(&k.activation);
 	upgrade_deinit(&k.upgrade);
+	reload_deinit(&k.reload);
 	child_deinit(&k.child);
 	ONEBEAT_CRASH_POINT("keeper.stop.dropped_all");
 	runtime_dir_deinit(&k.dir);

@@ -43,7 +43,7 @@ static int check_head(int fd, const struct state_head *head)
 
 static bool kind_known(uint32_t kind)
 {
-	return (kind >= CHANNEL_CLIENTS && kind <= CHANNEL_LEASE) ||
+	return (kind >= CHANNEL_CLIENTS && kind <= CHANNEL_SETTINGS) ||
 	       (kind >= STATE_LOCK && kind <= STATE_TOOL);
 }
 

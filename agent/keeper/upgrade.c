@@ -287,6 +287,8 @@ void upgrade_agent_died(struct upgrade *u)
 		u->due_ms = due_in(u, UPGRADE_READY_MS);
 		c->use_own = false;
 		c->start_due_ms = clock_now_ms();
+		/* The program that follows reads the files, as was checked; so does ours, if we go back. */
+		(void)holdings_drop(&c->held, CHANNEL_SETTINGS, 0);
 		break;
 	case UPGRADE_TRY:
 		snprintf(u->why, sizeof(u->why),

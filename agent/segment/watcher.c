@@ -83,6 +83,8 @@ void watcher_read_link(struct watcher *w)
 			make_way(w);
 		else if (msg.type == CHANNEL_ASK)
 			w->options.asked(w->options.asked_ctx, msg.id);
+		else if (msg.type == CHANNEL_REREAD && w->options.reread)
+			w->options.reread(w->options.reread_ctx);
 		ONEBEAT_CRASH_POINT("agent.link.read");
 	}
 	if (r != -EAGAIN)

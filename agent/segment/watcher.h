@@ -46,6 +46,9 @@ struct watcher_options {
 	/* The keeper asks whether work goes on; in the watcher's thread, which so has shown that it does. */
 	void (*asked)(void *ctx, uint64_t id);
 	void *asked_ctx;
+	/* The keeper has got SIGHUP; in the watcher's thread. */
+	void (*reread)(void *ctx);
+	void *reread_ctx;
 };
 
 /* What tools show of the watcher; counted by it, read by anyone. */

@@ -7,8 +7,8 @@
  *
  * A SOCK_STREAM connection carries one request: this struct. The agent answers with lines of JSON, one
  * object a line, ended by {"end":true,"error":null} or {"end":true,"error":"sentence"}, and closes.
- * EVENTS goes on until the client closes. Reading is for the socket's owner and group; LEAVE, STOP and
- * UPGRADE are for root and the owner (the agent asks the kernel who is at the other end).
+ * EVENTS goes on until the client closes. Reading is for the socket's owner and group; LEAVE, STOP,
+ * UPGRADE and RELOAD are for root and the owner (the agent asks the kernel who is at the other end).
  *
  *   LIST    an instance a line:
  *           {"key":"registry/namespace/group@@service/ip:port","registry","namespace","group","service",
@@ -30,6 +30,8 @@
  *   UPGRADE runs keeper and agent from the installed program; answered by the keeper when the new agent works:
  *           {"upgraded":true,"from":{"version","keeper_pid":N,"pid":N},"to":{"version","keeper_pid":N,"pid":N}};
  *           an error tells why the running version goes on
+ *   RELOAD  reads the configuration anew, all or nothing; answered by the keeper when an agent works with it:
+ *           {"reloaded":true,"from_pid":N,"pid":N}; an error tells what is wrong, and nothing has changed
  */
 
 #include <stdint.h>
@@ -44,7 +46,8 @@ enum onebeat_control_verb {
 	ONEBEAT_CONTROL_EVENTS = 4,
 	ONEBEAT_CONTROL_LEAVE = 5,
 	ONEBEAT_CONTROL_STOP = 6,
-	ONEBEAT_CONTROL_UPGRADE = 7
+	ONEBEAT_CONTROL_UPGRADE = 7,
+	ONEBEAT_CONTROL_RELOAD = 8
 };
 
 struct onebeat_control_request {

@@ -90,7 +90,7 @@ static int spoilt(off_t offset, const void *bytes, size_t size)
 
 Test(manifest, is_refused_when_malformed)
 {
-	const uint32_t other = 12345, none = 0, huge = UINT32_MAX, beyond = CHANNEL_LEASE + 1;
+	const uint32_t other = 12345, none = 0, huge = UINT32_MAX, beyond = CHANNEL_SETTINGS + 1;
 	const int32_t negative = -1;
 	const off_t second = sizeof(head) + sizeof(entries[0]);
 	const size_t kind = offsetof(struct manifest_entry, kind);

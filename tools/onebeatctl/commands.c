@@ -349,6 +349,13 @@ static int run_upgrade(const struct settings *s, const char *argument)
 			NULL);
 }
 
+static int run_reload(const struct settings *s, const char *argument)
+{
+	(void)argument;
+	return link_ask(s->runtime_dir, ONEBEAT_CONTROL_RELOAD, s->json ? print_line : status_line,
+			NULL);
+}
+
 const struct command commands[] = {
 	{ "list", NULL, "instances: state, since when, last beat, last code, who holds them",
 	  run_list },
@@ -358,6 +365,8 @@ const struct command commands[] = {
 	{ "ping", NULL, "is the agent there?", run_ping },
 	{ "events", NULL, "what happened to instances, kept ones first, then as it happens",
 	  run_events },
+	{ "reload", NULL, "read the configuration anew, all or nothing; nobody notices",
+	  run_reload },
 	{ "upgrade", NULL, "run keeper and agent from the installed program; no lease breaks",
 	  run_upgrade },
 	{ "leave", NULL, "deregister everything, then stop agent and keeper", run_leave },

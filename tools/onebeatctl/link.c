@@ -74,7 +74,7 @@ enum line_kind {
 static enum line_kind kind_of(const char *line, size_t n)
 {
 	struct json doc;
-	char text[256];
+	char text[1024];
 	enum line_kind kind = LINE_DATA;
 
 	if (strncmp(line, "{\"end\":true", 11) != 0 || !json_parse(&doc, line, n))

@@ -2,7 +2,7 @@
 /*
  * onebeatctl: the operator's tool
  *
- *   onebeatctl list | status | show INSTANCE | ping | events | upgrade | leave | stop   [-o table|json]
+ *   onebeatctl list | status | show INSTANCE | ping | events | reload | upgrade | leave | stop   [-o table|json]
  *
  * A plain client of the agent's control socket. Exit status: 0 done, 1 failed, 2 wrong usage.
  */
