@@ -250,7 +250,10 @@ static void on_beat_done(void *ctx, void *tag, uint32_t serial, const struct htt
 	struct nacos_outcome o = { .interval_ms = 0 };
 	uint64_t now_ms = clock_now_ms();
 	uint32_t code = atomic_load_explicit(&beat->code, memory_order_relaxed);
+	const struct beat_note *note = beat->note; /* compared, never read */
 	enum machine_outcome outcome = verdict_of(registry, beat, NACOS_BEAT, result, &o);
+	bool news = note != beat->note ||
+		    code != atomic_load_explicit(&beat->code, memory_order_relaxed);
 
 	ONEBEAT_CRASH_POINT("agent.beat.answered");
 	beat->n_inflight--;
@@ -264,7 +267,7 @@ static void on_beat_done(void *ctx, void *tag, uint32_t serial, const struct htt
 	}
 	machine_reply(&beat->machine, serial, outcome, o.interval_ms, now_ms);
 	ONEBEAT_CRASH_POINT("agent.beat.noted");
-	step(s, beat, code != atomic_load_explicit(&beat->code, memory_order_relaxed));
+	step(s, beat, news);
 }
 
 static void do_due(struct sender *s, uint64_t now_ms)

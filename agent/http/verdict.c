@@ -86,9 +86,9 @@ enum machine_outcome verdict_of(struct registry *registry, struct beat *beat, en
 	}
 	if (o->verdict == NACOS_DENIED && registry_denied(registry, clock_now_ms()))
 		return MACHINE_AGAIN;
-	if (keep_note(beat, o->code, o->text) &&
-	    (o->verdict == NACOS_FAILED || o->verdict == NACOS_DENIED ||
-	     o->verdict == NACOS_NO_API))
+	/* A refused register is told as what it makes of the instance. */
+	if (keep_note(beat, o->code, o->text) && o->verdict != NACOS_OK &&
+	    o->verdict != NACOS_UNKNOWN && (o->verdict != NACOS_REFUSED || call != NACOS_REGISTER))
 		log_warning("registry.answer",
 			    "registry=%s node=%s status=%d code=%d text=%s next=\"tried again\"",
 			    registry->options.name, result->node, result->status, o->code,
