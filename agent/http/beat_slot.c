@@ -10,7 +10,9 @@
  *
  * The node is to blame for a connection that cannot be made, for one that ends before it ever
  * answered, for half a reply or garbage, and for silence through a whole attempt. Silence through
- * the rest of a time that an earlier node has used up proves nothing.
+ * the rest of a time that an earlier node has used up proves nothing. Nor does what befalls one
+ * request while the node answers others, or one instance's poisonous reply would hold up all of
+ * them.
  */
 #include "http/beat_slot.h"
 
@@ -20,6 +22,9 @@
 #include "base/clock.h"
 #include "http/beat_flight.h"
 #include "http/health.h"
+
+#define BREAKS_FORGIVEN \
+	2u /* in a row, after a whole reply: less than a second of a broken node's beats */
 
 static const struct beat_conn_ops conn_ops;
 
@@ -70,6 +75,28 @@ static void blame_node(struct beat_slot *slot, const char *why)
 	beat_slot_abandon(slot, why);
 }
 
+/* After a whole reply a few connections in a row may break. */
+static bool spend_credit(struct beat_slot *slot)
+{
+	struct beat_node *at = &slot->lane->at[slot->node];
+
+	if (at->credit == 0)
+		return false;
+	at->credit--;
+	return true;
+}
+
+static bool answered_meanwhile(const struct beat_slot *slot)
+{
+	const struct beat_lane *lane = slot->lane;
+	const struct beat_record *oldest = slot->inflight[0];
+	uint32_t patience_ms = lane->nodes->n_nodes > 1 ? lane->timeouts.attempt_ms
+							: lane->timeouts.total_ms;
+
+	return slot->n_inflight > 0 &&
+	       lane->at[slot->node].answered_ms + patience_ms > oldest->attempt_due_ms;
+}
+
 /* The connection is closed, and the other side did it. */
 static void connection_ended(struct beat_slot *slot, enum beat_conn_end end, const char *why)
 {
@@ -78,7 +105,10 @@ static void connection_ended(struct beat_slot *slot, enum beat_conn_end end, con
 		mark_lost(slot);
 	if (end == BEAT_CONN_QUIET && (slot->n_inflight == 0 || slot->conn.n_replies > 0))
 		return;
-	blame_node(slot, why);
+	if (end != BEAT_CONN_REFUSED && spend_credit(slot))
+		beat_slot_abandon(slot, why);
+	else
+		blame_node(slot, why);
 }
 
 void beat_slot_open(struct beat_slot *slot)
@@ -169,7 +199,7 @@ static void end_silence(struct beat_slot *slot)
 		mark_lost(slot);
 	beat_conn_close(&slot->conn);
 	slot->lane->stirred = true;
-	if (full)
+	if (full && !answered_meanwhile(slot))
 		blame_node(slot, why);
 	else
 		beat_slot_abandon(slot, why);
@@ -243,6 +273,8 @@ static void on_replied(void *ctx, const struct framing_reply *reply)
 	struct beat_record *beat = pop(slot);
 
 	slot->used_ms = lane->now_ms;
+	lane->at[slot->node].answered_ms = lane->now_ms;
+	lane->at[slot->node].credit = BREAKS_FORGIVEN;
 	learn_limit(slot, reply);
 	if (health_answered(lane->nodes, slot->node))
 		lane->stirred = true;

@@ -38,6 +38,8 @@ struct beat_node {
 	uint32_t limit;                 /* requests that it takes on a connection; 0: unknown */
 	struct beat_record_queue bound; /* beats that are to be sent here and nowhere else */
 	uint64_t bound_due_ms;          /* none of them gives up before */
+	uint64_t answered_ms;           /* when a whole reply came last; 0: never */
+	uint32_t credit; /* connections that may break now without the node being in doubt */
 };
 
 struct beat_lane {
