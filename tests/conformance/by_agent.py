@@ -341,5 +341,8 @@ def agent_after_a_restart(s):
         s.listed(i)
         other.stop()
         other.start()
+        other.session = None  # its old tokens died with it
         s.did = "the registry was stopped and started again"
-        s.listed(i, weight=3.0, healthy=True)
+        # With a login, beats are refused first, then comes the login, then the registration.
+        s.until(lambda: (h := s.host(i)) and (h["weight"], h["healthy"]) == (3.0, True),
+                "listed again, healthy and with weight 3.0", PATIENCE_S)
