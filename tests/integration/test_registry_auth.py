@@ -189,6 +189,20 @@ def test_the_identity_of_a_server_passes_everything(start):
     assert status(registry, ["X-Server: none of us"]) == 403 and status(registry) == 403
 
 
+def test_all_nodes_take_the_token_of_one(start):
+    registry = start("--mode", "2", "--nodes", "3", *OPTIONS)
+    token = token_of(registry)
+    for port in registry.ports:
+        registry.port = port
+        for i in range(4):  # some are forwarded
+            where = target("instance", ip=f"10.0.0.{i}")
+            assert registry.ask("POST", where).status == 403
+            assert registry.ask("POST", where, headers=bearer(token)).status == 200
+    admin(registry, "rotate")
+    for registry.port in registry.ports:
+        assert status(registry, bearer(token)) == 403
+
+
 def test_auth_saves_the_body_that_1_4_loses(start):
     registry = start("--mode", "1.4", *OPTIONS)
     body = b"serviceName=orders&ip=10.0.0.1&port=8080"

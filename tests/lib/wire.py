@@ -113,10 +113,11 @@ class Registry:
         self.process = subprocess.Popen([PROGRAM, "--listen", "127.0.0.1:0", *options],
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.line = self.process.stdout.readline()
-        match = re.fullmatch(r"onebeat-registry: listening on http://127\.0\.0\.1:(\d+)/nacos "
+        match = re.fullmatch(r"onebeat-registry: listening on((?: http://127\.0\.0\.1:\d+/nacos)+) "
                              r"mode=(\S+) pid=(\d+)\n", self.line)
         assert match, self.line + self.process.stderr.read()
-        self.port, self.mode, self.pid = int(match[1]), match[2], int(match[3])
+        self.ports = [int(port) for port in re.findall(r":(\d+)/", match[1])]
+        self.port, self.mode, self.pid = self.ports[0], match[2], int(match[3])
 
     def connect(self, **kwargs):
         return Connection(self.port, **kwargs)

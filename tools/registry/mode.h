@@ -20,12 +20,13 @@ enum {
 };
 
 struct mode {
-	const char *name;    /* as --mode spells it */
-	const char *version; /* that it says it is */
+	const char *name;       /* as --mode spells it */
+	const char *version;    /* that it says it is */
+	size_t head_max;        /* bytes of request line and headers */
+	uint64_t client_ttl_ms; /* removed after this whatever its metadata says; 0 is never */
+	const char *all_ips;    /* spelling of that list field; NULL is the list shape of 1.4 */
+	const char *no_user;    /* what a request without a token is told */
 	unsigned int bit;
-	size_t head_max;          /* bytes of request line and headers */
-	uint64_t client_ttl_ms;   /* removed after this whatever its metadata says; 0 is never */
-	const char *all_ips;      /* spelling of that list field; NULL is the list shape of 1.4 */
 	bool key_has_cluster;     /* an instance is ip:port:cluster, not ip:port */
 	bool owner_by_service;    /* a cluster finds an owner by the service, not by ip:port */
 	bool one_kind;            /* a service is ephemeral or persistent, never both */
@@ -42,7 +43,6 @@ struct mode {
 	bool nan_weight_is_one;
 	bool token_header;    /* the header accessToken is looked at */
 	bool names_signature; /* a forged token is told apart from an invalid one */
-	const char *no_user;  /* what a request without a token is told */
 	bool names_endpoint;  /* a 404 says which method and path there is none of */
 };
 

@@ -69,7 +69,7 @@ static bool has_service(const struct api *api, const struct api_request *req,
 
 void v1_update(struct api *api, const struct api_request *req, struct api_reply *out)
 {
-	struct store_spec spec;
+	struct store_spec spec = { .enabled = true };
 	struct store_update update = {
 		.enabled = &spec.enabled,
 		.weight = &spec.weight,
@@ -107,7 +107,7 @@ void v1_patch(struct api *api, const struct api_request *req, struct api_reply *
 {
 	const struct formdata *p = &req->params;
 	const struct store_instance *inst;
-	struct store_spec spec;
+	struct store_spec spec = { .enabled = true };
 	struct store_update update = {
 		.enabled = formdata_get(p, "enabled") ? &spec.enabled : NULL,
 		.weight = formdata_get(p, "weight") ? &spec.weight : NULL,
