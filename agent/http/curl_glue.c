@@ -259,6 +259,8 @@ CURL *curl_glue_easy(struct curl_glue *glue, const char *url, char error[CURL_ER
 	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
 	curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
+	curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT,
+			 0L); /* a name may move; connections are kept */
 	/* Else libcurl would take http_proxy and its like from its environment. */
 	if (curl_easy_setopt(easy, CURLOPT_PROXY, "") == CURLE_OK &&
 	    curl_easy_setopt(easy, CURLOPT_URL, url) == CURLE_OK)

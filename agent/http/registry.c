@@ -99,7 +99,7 @@ int registry_init(struct registry *r, const struct sender_registry_options *opti
 			  options->api != REGISTRY_API_AUTO);
 	r->api.version = r->choice.version;
 	set_pace(r);
-	err = http_nodes_init(&r->nodes, options->urls, options->n_urls, (uint32_t)clock_now_ms());
+	err = servers_init(&r->servers, &r->options, &r->nodes);
 	if (err == 0)
 		err = init_access(r, loop);
 	if (err == 0)
@@ -111,6 +111,8 @@ int registry_init(struct registry *r, const struct sender_registry_options *opti
 		err = beat_lane_new(&r->beats, loop, &r->nodes,
 				    or_default(options->beat_connections, CONNECTIONS_DEFAULT),
 				    ends->beat_done, ends->ctx);
+	if (err == 0)
+		err = servers_watch(&r->servers, loop, r->requests, r->beats);
 	if (err < 0)
 		return err;
 	set_timeouts(r);
@@ -121,6 +123,7 @@ int registry_init(struct registry *r, const struct sender_registry_options *opti
 
 void registry_deinit(struct registry *r)
 {
+	servers_deinit(&r->servers);
 	r->beats = beat_lane_free(r->beats);
 	r->requests = request_lane_free(r->requests);
 	access_deinit(&r->access);
@@ -261,17 +264,19 @@ void registry_tick(struct registry *r, uint64_t now_ms)
 	access_tick(&r->access, now_ms);
 	hold_or_let_go(r, now_ms);
 	registry_flush(r, now_ms);
+	servers_tick(&r->servers, now_ms);
 	beat_lane_tick(r->beats, now_ms);
 	request_lane_tick(r->requests, now_ms);
 }
 
 uint64_t registry_due_ms(const struct registry *r)
 {
-	uint64_t beats_ms = beat_lane_due_ms(r->beats);
-	uint64_t requests_ms = request_lane_due_ms(r->requests);
+	const uint64_t dues[] = { beat_lane_due_ms(r->beats), request_lane_due_ms(r->requests),
+				  servers_due_ms(&r->servers),
+				  access_due_ms(&r->access, clock_now_ms()) };
+	uint64_t due_ms = CLOCK_NEVER;
 
-	uint64_t access_ms = access_due_ms(&r->access, clock_now_ms());
-	uint64_t due_ms = beats_ms < requests_ms ? beats_ms : requests_ms;
-
-	return access_ms < due_ms ? access_ms : due_ms;
+	for (size_t i = 0; i < sizeof(dues) / sizeof(dues[0]); i++)
+		due_ms = dues[i] < due_ms ? dues[i] : due_ms;
+	return due_ms;
 }

@@ -14,6 +14,7 @@
 #include "http/nodes.h"
 #include "http/registry_options.h"
 #include "http/request_lane.h"
+#include "http/servers.h"
 #include "nacos/choice.h"
 #include "nacos/request.h"
 
@@ -36,6 +37,7 @@ struct registry {
 	struct pace late_beats; /* turns to beat after a sleep */
 	struct sender_counts counts;
 	struct http_nodes nodes;
+	struct servers servers;
 	struct https_link link;
 	struct access access;
 	struct request_lane *requests;

@@ -371,7 +371,8 @@ void sender_each_node(struct sender *s, uint32_t registry,
 			.beat_connections = beat_lane_connections(r->beats, i),
 		};
 
-		fn(ctx, &node);
+		if (!n->out)
+			fn(ctx, &node);
 	}
 }
 

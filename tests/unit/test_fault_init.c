@@ -295,10 +295,13 @@ static int attempt_sender(void)
 	const struct sender_registry_options registries[] = {
 		{ .name = "east", .urls = urls, .n_urls = 2, .context = "", .beat_connections = 2 },
 		{ .name = "west", .urls = urls, .n_urls = 1, .context = "/nacos" },
+		{ .name = "north",
+		  .endpoint = "https://127.0.0.1:1/list",
+		  .snapshot = "/nowhere/servers" },
 	};
 	const struct sender_options o = {
 		.registries = registries,
-		.n_registries = 2,
+		.n_registries = 3,
 		.to_sender = &house.to_sender,
 		.to_watcher = &house.to_watcher,
 	};
