@@ -65,6 +65,9 @@ struct beat {
 	uint32_t request_version; /* of the node that request was rendered from */
 	uint8_t request_api;      /* and what it is in: enum nacos_version, like the next */
 	uint8_t write_api;        /* of the POST or DELETE that was sent last */
+	uint32_t route_epoch;     /* of the registry's route when the next two were found */
+	uint8_t home;             /* node that does the work for it */
+	uint8_t group;            /* of instances that have the same one */
 	char *request;            /* rendered light beat; malloc'ed */
 };
 

@@ -12,6 +12,8 @@
  */
 #include "http/beat_flight.h"
 
+#include "http/beat_place.h"
+
 /* The record is gone before done is called: the callee may submit again. */
 static void finish(struct beat_lane *lane, struct beat_record *beat,
 		   const struct http_result *result)
@@ -57,17 +59,6 @@ static void finish_unanswered(struct beat_lane *lane, struct beat_record *beat, 
 	finish(lane, beat, &result);
 }
 
-static void bind_to(struct beat_lane *lane, struct beat_record *beat, uint32_t node)
-{
-	struct beat_node *at = &lane->at[node];
-
-	beat->node = node;
-	if (at->bound.n == 0 || beat->due_ms < at->bound_due_ms)
-		at->bound_due_ms = beat->due_ms;
-	beat_record_push(&at->bound, beat);
-	lane->stirred = true;
-}
-
 /* True when there is time and a usable node that the beat has not asked. */
 static bool may_go_on(const struct beat_lane *lane, const struct beat_record *beat, uint32_t *node)
 {
@@ -81,10 +72,12 @@ void beat_flight_answered(struct beat_lane *lane, struct beat_record *beat,
 {
 	uint32_t node;
 
+	if (reply->status >= 500)
+		beat_place_slow(lane, beat);
 	if (reply->status >= 500 && !beat->refusal && may_go_on(lane, beat, &node)) {
 		beat->refusal = refusal_new(reply->status, beat->node, reply->body, reply->n_body);
 		if (beat->refusal) {
-			bind_to(lane, beat, node);
+			beat_place_at(lane, beat, node);
 			return;
 		}
 	}
@@ -96,7 +89,7 @@ void beat_flight_failed(struct beat_lane *lane, struct beat_record *beat, const 
 	uint32_t node;
 
 	if (may_go_on(lane, beat, &node))
-		bind_to(lane, beat, node);
+		beat_place_at(lane, beat, node);
 	else
 		beat_flight_given_up(lane, beat, why);
 }
@@ -117,7 +110,8 @@ void beat_flight_divert(struct beat_lane *lane, uint32_t node)
 	struct beat_record_queue diverted = { 0 };
 	struct beat_record *beat;
 
-	beat_record_move(&diverted, &lane->at[node].bound);
+	beat_record_move(&diverted, &lane->at[node].bound.queue);
+	beat_record_move(&diverted, &lane->at[node].aside.queue);
 	while ((beat = beat_record_pop(&diverted)) != NULL)
 		beat_flight_failed(lane, beat, http_nodes_why(lane->nodes, node));
 }

@@ -29,6 +29,7 @@
 
 #include "base/clock.h"
 #include "http/beat_flight.h"
+#include "http/beat_place.h"
 #include "http/beat_slot.h"
 #include "http/beat_state.h"
 #include "http/health.h"
@@ -39,15 +40,16 @@ static int node_init(struct beat_lane *lane, uint32_t node)
 
 	if (beat_head_render(&at->head, lane->nodes, node) < 0)
 		return -ENOMEM;
-	at->slots = calloc(lane->n_connections, sizeof(*at->slots));
+	at->slots = calloc(lane->n_connections + 1, sizeof(*at->slots));
 	if (!at->slots)
 		return -ENOMEM;
-	while (at->n_slots < lane->n_connections) {
+	while (at->n_slots <= lane->n_connections) {
 		int r = beat_slot_init(&at->slots[at->n_slots++], lane, node);
 
 		if (r < 0)
 			return r;
 	}
+	at->slots[lane->n_connections].aside = true;
 	return 0;
 }
 
@@ -123,7 +125,7 @@ bool beat_lane_uses(const struct beat_lane *lane, uint32_t node)
 		if (at->slots[i].n_inflight > 0 || at->slots[i].conn.state != BEAT_CONN_CLOSED)
 			return true;
 	}
-	return at->bound.n > 0;
+	return at->bound.queue.n + at->aside.queue.n > 0;
 }
 
 void beat_lane_list_changed(struct beat_lane *lane)
@@ -136,8 +138,8 @@ void beat_lane_set_timeouts(struct beat_lane *lane, const struct beat_timeouts *
 	lane->timeouts = *timeouts;
 }
 
-int beat_lane_submit(struct beat_lane *lane, const char *request, uint32_t n_request, void *tag,
-		     uint32_t serial)
+int beat_lane_submit_to(struct beat_lane *lane, const char *request, uint32_t n_request, void *tag,
+			uint32_t serial, struct http_way way)
 {
 	struct beat_record *beat = beat_record_new(&lane->pool);
 
@@ -147,8 +149,15 @@ int beat_lane_submit(struct beat_lane *lane, const char *request, uint32_t n_req
 	beat->n_request = n_request;
 	beat->tag = tag;
 	beat->serial = serial;
+	beat->way = way;
 	beat_record_push(&lane->submitted, beat);
 	return 0;
+}
+
+int beat_lane_submit(struct beat_lane *lane, const char *request, uint32_t n_request, void *tag,
+		     uint32_t serial)
+{
+	return beat_lane_submit_to(lane, request, n_request, tag, serial, HTTP_ANYWHERE);
 }
 
 static struct beat_slot *slot_at(const struct beat_lane *lane, uint32_t node, uint32_t i)
@@ -171,7 +180,7 @@ static uint32_t count_slots(const struct beat_lane *lane, uint32_t node, enum be
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < lane->at[node].n_slots; i++)
-		n += slot_at(lane, node, i)->conn.state == state;
+		n += slot_at(lane, node, i)->conn.state == state && !slot_at(lane, node, i)->aside;
 	return n;
 }
 
@@ -197,10 +206,8 @@ static void fill(struct beat_lane *lane, struct beat_slot *slot)
 	bool handed = false;
 
 	while (beat_slot_has_room(slot) && admits(lane, slot->node)) {
-		struct beat_record *beat = beat_record_pop(&lane->at[slot->node].bound);
+		struct beat_record *beat = beat_place_take(slot);
 
-		if (!beat)
-			beat = beat_record_pop(&lane->queue);
 		if (!beat)
 			break;
 		beat_slot_hand(slot, beat);
@@ -237,7 +244,7 @@ static uint32_t connect_some(struct beat_lane *lane, uint32_t node, uint32_t n)
 	for (uint32_t i = 0; i < lane->at[node].n_slots && n_opened < n; i++) {
 		struct beat_slot *slot = slot_at(lane, node, i);
 
-		if (slot->conn.state != BEAT_CONN_CLOSED || slot->n_inflight > 0)
+		if (slot->conn.state != BEAT_CONN_CLOSED || slot->n_inflight > 0 || slot->aside)
 			continue;
 		if (!admits(lane, node))
 			break;
@@ -247,15 +254,29 @@ static uint32_t connect_some(struct beat_lane *lane, uint32_t node, uint32_t n)
 	return n_opened;
 }
 
+static void connect_aside(struct beat_lane *lane, uint32_t node)
+{
+	struct beat_slot *slot = slot_at(lane, node, lane->n_connections);
+
+	if (lane->at[node].aside.queue.n > 0 && slot->conn.state == BEAT_CONN_CLOSED &&
+	    slot->n_inflight == 0 && admits(lane, node))
+		beat_slot_open(slot);
+}
+
 /* Connections for the beats that only this node is to get; for a suspect, one to probe it with. */
 static void connect_for_node(struct beat_lane *lane, uint32_t node)
 {
 	uint32_t n_coming = count_slots(lane, node, BEAT_CONN_CONNECTING);
-	uint32_t n_bound = lane->at[node].bound.n;
+	uint32_t n_bound = lane->at[node].bound.queue.n;
 
-	if (!usable(lane, node))
+	if (lane->at[node].n_slots == 0)
+		return;
+	if (!usable(lane, node)) {
 		beat_flight_divert(lane, node);
-	else if (n_bound > n_coming)
+		return;
+	}
+	connect_aside(lane, node);
+	if (n_bound > n_coming)
 		connect_some(lane, node, n_bound - n_coming);
 	else if (suspect(lane, node) && lane->queue.n > 0 &&
 		 count_slots(lane, node, BEAT_CONN_OPEN) == 0)
@@ -287,7 +308,7 @@ static void hand_out(struct beat_lane *lane)
 {
 	const uint32_t n_nodes = lane->nodes->n_nodes;
 
-	for (uint32_t round = 0; round < lane->n_connections; round++) {
+	for (uint32_t round = 0; round <= lane->n_connections; round++) {
 		for (uint32_t i = 0; i < n_nodes; i++) {
 			uint32_t node = (lane->cursor + i) % n_nodes;
 
@@ -318,12 +339,24 @@ static void fail_fast(struct beat_lane *lane)
 	}
 }
 
+/* Beats that were flushed find their queues; those that none can take end. */
+static void place_flushed(struct beat_lane *lane)
+{
+	struct beat_record *beat;
+
+	while ((beat = beat_record_pop(&lane->flushed)) != NULL) {
+		if (!beat_place(lane, beat))
+			beat_flight_given_up(lane, beat, http_nodes_why(lane->nodes, beat->node));
+	}
+}
+
 /* Brings work and connections together until nothing changes any more. */
 static void dispatch(struct beat_lane *lane)
 {
 	assert(lane->busy);
 	do {
 		lane->stirred = false;
+		place_flushed(lane);
 		for (uint32_t node = 0; node < lane->nodes->n_nodes; node++) {
 			for (uint32_t i = 0; i < lane->at[node].n_slots; i++)
 				mend(lane, slot_at(lane, node, i));
@@ -358,7 +391,7 @@ void beat_lane_flush(struct beat_lane *lane, uint64_t now_ms)
 		return;
 	for (struct beat_record *beat = lane->submitted.first; beat; beat = beat->next)
 		beat->due_ms = now_ms + lane->timeouts.queue_ms;
-	beat_record_move(&lane->queue, &lane->submitted);
+	beat_record_move(&lane->flushed, &lane->submitted);
 	if (lane->busy) {
 		lane->again = true;
 		return;
@@ -376,25 +409,12 @@ static void give_up_queued(struct beat_lane *lane)
 				     "no connection was free in time");
 }
 
-static void give_up_bound(struct beat_lane *lane, struct beat_node *at)
+static void give_up_waiting(struct beat_lane *lane, struct beat_waiting *waiting)
 {
-	struct beat_record_queue waiting = { 0 };
 	struct beat_record *beat;
 
-	if (at->bound.n == 0 || at->bound_due_ms > lane->now_ms)
-		return;
-	beat_record_move(&waiting, &at->bound);
-	at->bound_due_ms = CLOCK_NEVER;
-	while ((beat = beat_record_pop(&waiting)) != NULL) {
-		if (beat->due_ms <= lane->now_ms) {
-			beat_flight_given_up(lane, beat,
-					     "no connection to another node was free in time");
-			continue;
-		}
-		if (beat->due_ms < at->bound_due_ms)
-			at->bound_due_ms = beat->due_ms;
-		beat_record_push(&at->bound, beat);
-	}
+	while ((beat = beat_place_overdue(waiting, lane->now_ms)) != NULL)
+		beat_flight_given_up(lane, beat, "no connection to another node was free in time");
 }
 
 void beat_lane_tick(struct beat_lane *lane, uint64_t now_ms)
@@ -408,7 +428,8 @@ void beat_lane_tick(struct beat_lane *lane, uint64_t now_ms)
 	for (uint32_t node = 0; node < lane->nodes->n_nodes; node++) {
 		for (uint32_t i = 0; i < lane->at[node].n_slots; i++)
 			beat_slot_tick(slot_at(lane, node, i));
-		give_up_bound(lane, &lane->at[node]);
+		give_up_waiting(lane, &lane->at[node].bound);
+		give_up_waiting(lane, &lane->at[node].aside);
 	}
 	give_up_queued(lane);
 	dispatch(lane);
@@ -424,8 +445,10 @@ uint64_t beat_lane_due_ms(const struct beat_lane *lane)
 	for (uint32_t node = 0; node < lane->nodes->n_nodes; node++) {
 		const struct beat_node *at = &lane->at[node];
 
-		if (at->bound.n > 0 && at->bound_due_ms < due_ms)
-			due_ms = at->bound_due_ms;
+		if (at->bound.queue.n > 0 && at->bound.due_ms < due_ms)
+			due_ms = at->bound.due_ms;
+		if (at->aside.queue.n > 0 && at->aside.due_ms < due_ms)
+			due_ms = at->aside.due_ms;
 		for (uint32_t i = 0; i < at->n_slots; i++) {
 			uint64_t slot_due_ms = beat_slot_due_ms(&at->slots[i]);
 

@@ -51,6 +51,9 @@ void beat_lane_set_timeouts(struct beat_lane *lane, const struct beat_timeouts *
  */
 int beat_lane_submit(struct beat_lane *lane, const char *request, uint32_t n_request, void *tag,
 		     uint32_t serial);
+/* With a way: not to any node, and not before others, if it is to end well. */
+int beat_lane_submit_to(struct beat_lane *lane, const char *request, uint32_t n_request, void *tag,
+			uint32_t serial, struct http_way way);
 void beat_lane_flush(struct beat_lane *lane, uint64_t now_ms);
 
 void beat_lane_tick(struct beat_lane *lane, uint64_t now_ms);

@@ -18,6 +18,7 @@ struct beat_record {
 	uint64_t due_ms;         /* it gives up: waiting for its first connection, then in all */
 	uint64_t attempt_due_ms; /* the attempt in flight does */
 	struct http_round round;
+	struct http_way way;
 	uint32_t node;           /* the one asked, or to be asked */
 	bool full_attempt;       /* the attempt in flight has the time that a node may take */
 	bool lost;               /* it was written to a node that did not answer */

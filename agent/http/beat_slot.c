@@ -12,7 +12,7 @@
  * answered, for half a reply or garbage, and for silence through a whole attempt. Silence through
  * the rest of a time that an earlier node has used up proves nothing. Nor does what befalls one
  * request while the node answers others, or one instance's poisonous reply would hold up all of
- * them.
+ * them; nor silence about what another server has to answer.
  */
 #include "http/beat_slot.h"
 
@@ -21,6 +21,7 @@
 
 #include "base/clock.h"
 #include "http/beat_flight.h"
+#include "http/beat_place.h"
 #include "http/health.h"
 
 #define BREAKS_FORGIVEN \
@@ -191,15 +192,18 @@ static bool silent(const struct beat_slot *slot)
 static void end_silence(struct beat_slot *slot)
 {
 	static const char why[] = "no reply in time";
+	bool elsewhere = slot->aside || answered_meanwhile(slot);
 	bool full = false;
 
 	for (uint32_t i = 0; i < slot->n_inflight; i++)
 		full = full || slot->inflight[i]->full_attempt;
+	for (uint32_t i = 0; i < slot->n_inflight && elsewhere; i++)
+		beat_place_slow(slot->lane, slot->inflight[i]);
 	if (slot->conn.state == BEAT_CONN_OPEN)
 		mark_lost(slot);
 	beat_conn_close(&slot->conn);
 	slot->lane->stirred = true;
-	if (full && !answered_meanwhile(slot))
+	if (full && !elsewhere)
 		blame_node(slot, why);
 	else
 		beat_slot_abandon(slot, why);

@@ -22,6 +22,7 @@
 struct beat_slot {
 	struct beat_lane *lane;
 	uint32_t node;
+	bool aside; /* for beats that wait aside, and no others */
 	struct beat_conn conn;
 	/* Oldest first. While the connection is not open: to be written again as soon as it is. */
 	struct beat_record *inflight[BEAT_DEPTH];
@@ -30,16 +31,22 @@ struct beat_slot {
 	uint64_t used_ms;
 };
 
+/* Beats that are to be sent to one node and nowhere else. */
+struct beat_waiting {
+	struct beat_record_queue queue;
+	uint64_t due_ms; /* none of them gives up before */
+};
+
 /* One node, as the lane sees it. */
 struct beat_node {
-	struct beat_slot *slots;
-	uint32_t n_slots; /* 0: it was never used */
+	struct beat_slot *slots; /* lane->n_connections, and the one aside */
+	uint32_t n_slots;        /* 0: it was never used */
 	struct beat_head head;
-	uint32_t limit;                 /* requests that it takes on a connection; 0: unknown */
-	struct beat_record_queue bound; /* beats that are to be sent here and nowhere else */
-	uint64_t bound_due_ms;          /* none of them gives up before */
-	uint64_t answered_ms;           /* when a whole reply came last; 0: never */
-	uint32_t credit; /* connections that may break now without the node being in doubt */
+	uint32_t limit;       /* requests that it takes on a connection; 0: unknown */
+	uint64_t answered_ms; /* when a whole reply came last; 0: never */
+	uint32_t credit;      /* connections that may break now without the node being in doubt */
+	struct beat_waiting bound;
+	struct beat_waiting aside; /* it would ask another server, which may be long in answering */
 };
 
 struct beat_lane {
@@ -53,7 +60,10 @@ struct beat_lane {
 	struct beat_timeouts timeouts;
 	struct beat_record_pool pool;
 	struct beat_record_queue submitted; /* not flushed yet */
+	struct beat_record_queue flushed;   /* not in a queue to be sent from */
 	struct beat_record_queue queue;     /* any connection may take the first */
+	uint64_t slow_ms[HTTP_NODES_MAX];   /* by group: until when its beats wait aside */
+	uint32_t n_groups;
 	uint64_t now_ms;
 	bool busy;    /* a turn of the lane is under way */
 	bool stirred; /* something changed that concerns more than one slot */

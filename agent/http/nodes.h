@@ -29,6 +29,20 @@ struct http_nodes {
 	const struct https_link *link; /* how they are reached; NULL: plainly */
 };
 
+#define HTTP_NOWHERE 0xffu
+
+/* Where a request had best go, so far as that is known; HTTP_NOWHERE: it is not. */
+struct http_way {
+	uint8_t home;  /* node that does the work itself */
+	uint8_t group; /* below HTTP_NODES_MAX; what one server does the work for */
+};
+
+#define HTTP_ANYWHERE                      \
+	(struct http_way)                  \
+	{                                  \
+		HTTP_NOWHERE, HTTP_NOWHERE \
+	}
+
 /* The nodes that one request has asked so far: each is asked at most once, but an only one n_tries times. */
 struct http_round {
 	uint64_t asked;

@@ -86,6 +86,40 @@ static int init_access(struct registry *r, struct loop *loop)
 	return access_init(&r->access, &options, loop, &r->nodes);
 }
 
+/* What an end says of the nodes, beside what it says to who asked. */
+static void note_end(struct registry *r, const struct http_result *result)
+{
+	if (result->end != HTTP_ANSWERED || result->status >= 500 || result->n_tried > 1)
+		route_trouble(&r->route, clock_now_ms());
+}
+
+static void on_write(void *ctx, void *tag, uint32_t serial, const struct http_result *result)
+{
+	struct registry *r = ctx;
+
+	if (tag == &r->route) {
+		route_told(&r->route, result, clock_now_ms());
+		return;
+	}
+	note_end(r, result);
+	r->ends.write_done(r->ends.ctx, tag, serial, result);
+}
+
+static void on_beat(void *ctx, void *tag, uint32_t serial, const struct http_result *result)
+{
+	struct registry *r = ctx;
+
+	note_end(r, result);
+	r->ends.beat_done(r->ends.ctx, tag, serial, result);
+}
+
+static void on_list(void *ctx)
+{
+	struct registry *r = ctx;
+
+	route_list_changed(&r->route);
+}
+
 int registry_init(struct registry *r, const struct sender_registry_options *options,
 		  struct loop *loop, const struct registry_ends *ends)
 {
@@ -99,20 +133,22 @@ int registry_init(struct registry *r, const struct sender_registry_options *opti
 			  options->api != REGISTRY_API_AUTO);
 	r->api.version = r->choice.version;
 	set_pace(r);
+	r->ends = *ends;
 	err = servers_init(&r->servers, &r->options, &r->nodes);
+	if (err == 0)
+		err = route_init(&r->route, &r->options, &r->api, &r->nodes);
 	if (err == 0)
 		err = init_access(r, loop);
 	if (err == 0)
-		err = request_lane_new(&r->requests, loop, &r->nodes,
-				       or_default(options->request_connections,
-						  CONNECTIONS_DEFAULT),
-				       ends->write_done, ends->ctx);
+		err = request_lane_new(
+			&r->requests, loop, &r->nodes,
+			or_default(options->request_connections, CONNECTIONS_DEFAULT), on_write, r);
 	if (err == 0)
 		err = beat_lane_new(&r->beats, loop, &r->nodes,
 				    or_default(options->beat_connections, CONNECTIONS_DEFAULT),
-				    ends->beat_done, ends->ctx);
+				    on_beat, r);
 	if (err == 0)
-		err = servers_watch(&r->servers, loop, r->requests, r->beats);
+		err = servers_watch(&r->servers, loop, r->requests, r->beats, on_list, r);
 	if (err < 0)
 		return err;
 	set_timeouts(r);
@@ -124,6 +160,7 @@ int registry_init(struct registry *r, const struct sender_registry_options *opti
 void registry_deinit(struct registry *r)
 {
 	servers_deinit(&r->servers);
+	route_deinit(&r->route);
 	r->beats = beat_lane_free(r->beats);
 	r->requests = request_lane_free(r->requests);
 	access_deinit(&r->access);
@@ -165,6 +202,27 @@ uint64_t registry_turn(struct registry *r, enum machine_pace pace, uint64_t now_
 	return pace_turn(pace == MACHINE_PACE_POST ? &r->posts : &r->late_beats, now_ms);
 }
 
+/* Under rcu_read_lock(). */
+static struct http_way way_of(struct registry *r, struct beat *beat, const struct descriptor *d)
+{
+	struct http_way way;
+
+	if (beat->route_epoch != r->route.epoch || r->route.n_owners == 0) {
+		way = route_way(&r->route, d);
+		beat->home = way.home;
+		beat->group = way.group;
+		beat->route_epoch = r->route.epoch;
+	}
+	return (struct http_way){ beat->home, beat->group };
+}
+
+static void ask_members(struct registry *r, uint64_t now_ms)
+{
+	if (route_ask(&r->route, now_ms, r->target, NACOS_TARGET_MAX) &&
+	    request_lane_submit(r->requests, HTTP_GET, r->target, 0, &r->route, 0) < 0)
+		r->route.asking = false;
+}
+
 /* Puts what signs a rendered request before its last n_end bytes. Its new length. */
 static size_t sign(struct registry *r, const struct descriptor *d, size_t n, size_t n_end)
 {
@@ -182,7 +240,8 @@ static size_t sign(struct registry *r, const struct descriptor *d, size_t n, siz
 	return n + n_params;
 }
 
-static size_t render_write(struct registry *r, const struct beat *beat, enum machine_request what)
+static size_t render_write(struct registry *r, struct beat *beat, enum machine_request what,
+			   uint32_t *home)
 {
 	const struct descriptor *d;
 	size_t n;
@@ -194,6 +253,7 @@ static size_t render_write(struct registry *r, const struct beat *beat, enum mac
 	else
 		n = nacos_deregister_target(&r->api, d, r->target, NACOS_TARGET_MAX);
 	n = sign(r, d, n, 0);
+	*home = way_of(r, beat, d).home;
 	rcu_read_unlock();
 	return n;
 }
@@ -201,13 +261,14 @@ static size_t render_write(struct registry *r, const struct beat *beat, enum mac
 int registry_write(struct registry *r, struct beat *beat, enum machine_request what,
 		   uint32_t serial)
 {
+	uint32_t home = HTTP_NOWHERE;
 	int err = -ENOBUFS;
 
 	beat->write_api = (uint8_t)r->api.version;
-	if (render_write(r, beat, what) > 0)
-		err = request_lane_submit(r->requests,
-					  what == MACHINE_POST ? HTTP_POST : HTTP_DELETE, r->target,
-					  beat->owner, beat, serial);
+	if (render_write(r, beat, what, &home) > 0)
+		err = request_lane_submit_to(r->requests,
+					     what == MACHINE_POST ? HTTP_POST : HTTP_DELETE,
+					     r->target, beat->owner, beat, serial, home);
 	if (err == 0)
 		registry_count(what == MACHINE_POST ? &r->counts.registers
 						    : &r->counts.deregisters);
@@ -218,7 +279,7 @@ int registry_write(struct registry *r, struct beat *beat, enum machine_request w
  * The request line is rendered once and kept until the node or the API changes. While a stale beat is still in the lane its
  * bytes must stay, so a change waits for the next beat: at worst that one is answered "unknown".
  */
-static bool render_beat(struct registry *r, struct beat *beat)
+static bool render_beat(struct registry *r, struct beat *beat, struct http_way *way)
 {
 	const struct dom2beat_node *node;
 	bool old = beat->request_api != r->api.version;
@@ -233,6 +294,7 @@ static bool render_beat(struct registry *r, struct beat *beat)
 		beat->request_version = node->version;
 		beat->request_api = (uint8_t)r->api.version;
 	}
+	*way = way_of(r, beat, node->descriptor);
 	rcu_read_unlock();
 	if (n > 0) {
 		free(beat->request);
@@ -243,11 +305,12 @@ static bool render_beat(struct registry *r, struct beat *beat)
 
 int registry_beat(struct registry *r, struct beat *beat, uint32_t serial)
 {
+	struct http_way way;
 	int err = -ENOMEM;
 
-	if (render_beat(r, beat))
-		err = beat_lane_submit(r->beats, beat->request, (uint32_t)strlen(beat->request),
-				       beat, serial);
+	if (render_beat(r, beat, &way))
+		err = beat_lane_submit_to(r->beats, beat->request, (uint32_t)strlen(beat->request),
+					  beat, serial, way);
 	if (err == 0)
 		registry_count(&r->counts.beats_sent);
 	return err;
@@ -265,6 +328,7 @@ void registry_tick(struct registry *r, uint64_t now_ms)
 	hold_or_let_go(r, now_ms);
 	registry_flush(r, now_ms);
 	servers_tick(&r->servers, now_ms);
+	ask_members(r, now_ms);
 	beat_lane_tick(r->beats, now_ms);
 	request_lane_tick(r->requests, now_ms);
 }
@@ -272,7 +336,7 @@ void registry_tick(struct registry *r, uint64_t now_ms)
 uint64_t registry_due_ms(const struct registry *r)
 {
 	const uint64_t dues[] = { beat_lane_due_ms(r->beats), request_lane_due_ms(r->requests),
-				  servers_due_ms(&r->servers),
+				  servers_due_ms(&r->servers), route_due_ms(&r->route),
 				  access_due_ms(&r->access, clock_now_ms()) };
 	uint64_t due_ms = CLOCK_NEVER;
 

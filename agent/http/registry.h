@@ -13,6 +13,7 @@
 #include "http/beat_lane.h"
 #include "http/nodes.h"
 #include "http/registry_options.h"
+#include "http/route.h"
 #include "http/request_lane.h"
 #include "http/servers.h"
 #include "nacos/choice.h"
@@ -28,6 +29,13 @@ struct sender_counts {
 	_Atomic uint64_t requests_failed;
 };
 
+/* Who hears of ends: both are called with ctx and the beat as tag. */
+struct registry_ends {
+	http_done_fn write_done;
+	http_done_fn beat_done;
+	void *ctx;
+};
+
 /* One registry as the sender sees it. Must not move between init and deinit. */
 struct registry {
 	struct sender_registry_options options;
@@ -38,18 +46,13 @@ struct registry {
 	struct sender_counts counts;
 	struct http_nodes nodes;
 	struct servers servers;
+	struct route route;
+	struct registry_ends ends;
 	struct https_link link;
 	struct access access;
 	struct request_lane *requests;
 	struct beat_lane *beats;
 	char target[NACOS_TARGET_MAX + ACCESS_PARAMS_MAX];
-};
-
-/* Who hears of ends: both are called with ctx and the beat as tag. */
-struct registry_ends {
-	http_done_fn write_done;
-	http_done_fn beat_done;
-	void *ctx;
 };
 
 /* 0 or a negative errno; registry_deinit() in any case. loop outlives it. */

@@ -47,6 +47,7 @@ struct request_lane {
 	uint32_t connect_ms;
 	uint32_t total_ms;
 	struct request_queue queue;
+	struct request_queue homed; /* they go to one node first, when nothing holds them */
 	uint32_t backlog;
 	bool submitted; /* the next tick has something to begin */
 	bool held;      /* what has asked nobody yet waits */
@@ -113,6 +114,7 @@ int request_lane_new(struct request_lane **out, struct loop *loop, struct http_n
 	lane->connect_ms = HTTP_CONNECT_MS;
 	lane->total_ms = HTTP_TOTAL_MS;
 	request_queue_init(&lane->queue);
+	request_queue_init(&lane->homed);
 	r = lane_init(lane, loop);
 	if (r < 0) {
 		request_lane_free(lane);
@@ -130,6 +132,7 @@ struct request_lane *request_lane_free(struct request_lane *lane)
 		node_deinit(lane, &lane->at[i]);
 	free(lane->at);
 	request_queue_deinit(&lane->queue);
+	request_queue_deinit(&lane->homed);
 	curl_glue_deinit(&lane->glue);
 	free(lane);
 	return NULL;
@@ -178,11 +181,18 @@ void request_lane_hold(struct request_lane *lane, bool held)
 int request_lane_submit(struct request_lane *lane, enum http_method method, const char *target,
 			uint32_t owner, void *tag, uint32_t serial)
 {
+	return request_lane_submit_to(lane, method, target, owner, tag, serial, HTTP_NOWHERE);
+}
+
+int request_lane_submit_to(struct request_lane *lane, enum http_method method, const char *target,
+			   uint32_t owner, void *tag, uint32_t serial, uint32_t home)
+{
 	struct request *request = request_queue_new(method, target, owner, tag, serial);
 
 	if (!request)
 		return -ENOMEM;
-	request_queue_push(&lane->queue, request);
+	request->node = home == HTTP_NOWHERE ? 0 : home;
+	request_queue_push(home == HTTP_NOWHERE ? &lane->queue : &lane->homed, request);
 	lane->backlog++;
 	lane->submitted = true;
 	return 0;
@@ -351,10 +361,26 @@ static void dispatch_bound(struct request_lane *lane, uint32_t node)
 		begin(lane, handle, request);
 }
 
+/* To the node that does the work itself, while it is well; else they are like all others. */
+static void send_home(struct request_lane *lane)
+{
+	struct request *request;
+
+	while (!lane->held && (request = request_queue_pop(&lane->homed)) != NULL) {
+		const struct http_node *home = &lane->nodes->nodes[request->node];
+
+		if (!home->out && home->retry_ms == 0 && lane->at[request->node].handles)
+			bind_to(lane, request, request->node);
+		else
+			request_queue_push(&lane->queue, request);
+	}
+}
+
 static void dispatch(struct request_lane *lane)
 {
 	struct request_handle *handle;
 
+	send_home(lane);
 	for (uint32_t node = 0; node < lane->nodes->n_nodes; node++)
 		dispatch_bound(lane, node);
 	while (!lane->held && !request_queue_empty(&lane->queue) && (handle = any_handle(lane)))

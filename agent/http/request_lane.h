@@ -47,6 +47,10 @@ void request_lane_hold(struct request_lane *lane, bool held);
 int request_lane_submit(struct request_lane *lane, enum http_method method, const char *target,
 			uint32_t owner, void *tag, uint32_t serial);
 
+/* To node home first (HTTP_NOWHERE: any), while that is healthy. */
+int request_lane_submit_to(struct request_lane *lane, enum http_method method, const char *target,
+			   uint32_t owner, void *tag, uint32_t serial, uint32_t home);
+
 /* Deadlines and libcurl's timer: call when due, and once a loop turn. */
 void request_lane_tick(struct request_lane *lane, uint64_t now_ms);
 uint64_t request_lane_due_ms(const struct request_lane *lane);

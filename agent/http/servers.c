@@ -128,6 +128,7 @@ void servers_set(struct servers *s, const struct serverlist *list)
 	}
 	beat_lane_list_changed(s->beats);
 	request_lane_list_changed(s->requests);
+	s->changed(s->ctx);
 	log_info("registry.list", "registry=%s servers=%u before=%u", s->options->name, nodes->n_in,
 		 n_before);
 }
@@ -138,7 +139,7 @@ static void on_list(void *ctx, const struct serverlist *list)
 }
 
 int servers_watch(struct servers *s, struct loop *loop, struct request_lane *requests,
-		  struct beat_lane *beats)
+		  struct beat_lane *beats, void (*changed)(void *ctx), void *ctx)
 {
 	const struct sender_registry_options *o = s->options;
 	struct endpoint_options options = {
@@ -156,6 +157,8 @@ int servers_watch(struct servers *s, struct loop *loop, struct request_lane *req
 
 	s->requests = requests;
 	s->beats = beats;
+	s->changed = changed;
+	s->ctx = ctx;
 	if (!o->endpoint)
 		return 0;
 	options.https = is_tls(o);

@@ -16,6 +16,8 @@ struct servers {
 	struct request_lane *requests;
 	struct beat_lane *beats;
 	struct endpoint *endpoint; /* NULL: the list stays as it is */
+	void (*changed)(void *ctx);
+	void *ctx;
 };
 
 /* The first list, into nodes, before there are lanes. 0 or -ENOMEM; http_nodes_deinit() is the caller's. */
@@ -23,7 +25,7 @@ int servers_init(struct servers *s, const struct sender_registry_options *option
 		 struct http_nodes *nodes);
 /* From here on the list may change. 0 or a negative errno. */
 int servers_watch(struct servers *s, struct loop *loop, struct request_lane *requests,
-		  struct beat_lane *beats);
+		  struct beat_lane *beats, void (*changed)(void *ctx), void *ctx);
 void servers_deinit(struct servers *s);
 
 /* The list is to be this one. */
