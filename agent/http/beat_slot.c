@@ -91,8 +91,8 @@ static bool answered_meanwhile(const struct beat_slot *slot)
 {
 	const struct beat_lane *lane = slot->lane;
 	const struct beat_record *oldest = slot->inflight[0];
-	uint32_t patience_ms = lane->nodes->n_nodes > 1 ? lane->timeouts.attempt_ms
-							: lane->timeouts.total_ms;
+	uint32_t patience_ms = lane->nodes->n_in > 1 ? lane->timeouts.attempt_ms
+						     : lane->timeouts.total_ms;
 
 	return slot->n_inflight > 0 &&
 	       lane->at[slot->node].answered_ms + patience_ms > oldest->attempt_due_ms;

@@ -177,7 +177,7 @@ void http_nodes_put(struct http_nodes *set, uint32_t node, bool in)
 const char *http_nodes_why(const struct http_nodes *set, uint32_t node)
 {
 	if (set->n_in == 0)
-		return "no server of the registry is known";
+		return "no server of it is known";
 	return set->nodes[node].out ? "the server has left the list" : set->nodes[node].last_error;
 }
 

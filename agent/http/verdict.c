@@ -68,13 +68,27 @@ static void say_no_api(const struct registry *registry, enum nacos_version asked
 		snprintf(o->text, sizeof(o->text), "neither API v1 nor v3 here: %.90s", said);
 }
 
+/* Which server it was, or that none was asked: the reason alone leaves people to guess. */
+static void note_silence(const struct registry *registry, struct beat *beat,
+			 const struct http_result *result)
+{
+	char text[BEAT_NOTE_SIZE];
+
+	if (result->n_tried > 0)
+		snprintf(text, sizeof(text), "%.60s: %s", result->node, result->why);
+	else
+		snprintf(text, sizeof(text), "registry '%.40s': %s", registry->options.name,
+			 result->why);
+	keep_note(beat, 0, text);
+}
+
 enum machine_outcome verdict_of(struct registry *registry, struct beat *beat, enum nacos_call call,
 				const struct http_result *result, struct nacos_outcome *o)
 {
 	enum nacos_version asked;
 
 	if (result->end != HTTP_ANSWERED) {
-		keep_note(beat, 0, result->why);
+		note_silence(registry, beat, result);
 		return result->end == HTTP_LOST ? MACHINE_LOST : MACHINE_FAILED;
 	}
 	asked = (enum nacos_version)(call == NACOS_BEAT ? beat->request_api : beat->write_api);

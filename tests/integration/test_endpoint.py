@@ -167,7 +167,7 @@ def test_without_any_list_the_reason_is_told_until_there_is_one(three, page):
     page.status = 404
     start(three, page)
     puppet = register(three)
-    until(lambda: puppet.status("a")["text"] == "no server of the registry is known", lambda: puppet.status("a"))
+    until(lambda: puppet.status("a")["text"] == "registry 'main': no server of it is known", lambda: puppet.status("a"))
     assert servers(three) == []
     page.status, page.text = 200, f"127.0.0.1:{three.registries[0].port}"
     puppet.do("wait a UP 15000")

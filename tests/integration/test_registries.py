@@ -129,6 +129,9 @@ def test_one_registrys_outage_makes_no_beat_of_another_late(two, trouble):
     assert longest_gap_ms(two.east, since, 24) < 3500
     assert len(two.east.hosts("orders")) == 24
     assert node_of(two.status()["registries"][0])["state"] == "healthy"
+    text = until(lambda: puppets[0].status("west0")["text"], "the reason is told")
+    assert text.startswith((two.west.address, "registry 'west': ")), text
+    assert puppets[0].status("east0")["text"] == ""
     for each in blackhole or ():
         each.close()
 

@@ -118,7 +118,7 @@ Test(lane_list, an_empty_list_ends_everything_at_once)
 	cr_assert(httprig_run(&rig, 4, 1000));
 	for (uint32_t i = 2; i < 4; i++) {
 		cr_expect_eq(rig.results[i].end, HTTP_UNSENT);
-		cr_expect_str_eq(rig.results[i].why, "no server of the registry is known");
+		cr_expect_str_eq(rig.results[i].why, "no server of it is known");
 	}
 	change(&rig, 0, true);
 	talk(&rig, 1);

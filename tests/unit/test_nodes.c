@@ -329,7 +329,7 @@ Test(nodes, may_be_none)
 	cr_assert_lt(http_nodes_start(&set), HTTP_NODES_MAX);
 	cr_assert_not(http_nodes_next(&set, &round, NOW, &node));
 	cr_assert_str_eq(http_nodes_name(&set, node), "none");
-	cr_assert_str_eq(http_nodes_why(&set, node), "no server of the registry is known");
+	cr_assert_str_eq(http_nodes_why(&set, node), "no server of it is known");
 	http_nodes_deinit(&set);
 }
 
