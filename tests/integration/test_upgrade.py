@@ -119,10 +119,11 @@ def test_both_run_the_installed_program_and_nobody_notices(installed):
 def test_again_and_again_costs_nothing(installed):
     puppet = registered(installed)
     upgrade(installed)
-    n_fds = len(os.listdir(f"/proc/{installed.agent.pid}/fd"))
+    fds = f"/proc/{installed.agent.pid}/fd"
+    n_fds = len(os.listdir(fds))
     for _ in range(10):
         upgrade(installed)
-    until(lambda: len(os.listdir(f"/proc/{installed.agent.pid}/fd")) <= n_fds, "no descriptor more than before")
+    until(lambda: len(os.listdir(fds)) <= n_fds, lambda: f"no descriptor more than {n_fds}: {os.listdir(fds)}")
     with open(f"/proc/{installed.agent.pid}/cmdline", encoding="ascii") as cmdline:
         assert cmdline.read().count("keeper-state") == 1
     unbroken(installed, puppet)
