@@ -25,7 +25,10 @@ enum handle_link {
 struct onebeat_instance {
 	onebeat_word magic; /* set while the caller may use it */
 	struct onebeat *ob;
-	uint32_t n_refs;
+	struct onebeat_instance
+		*next; /* the same in the next registry that it names; NULL: no more */
+	char registry[ONEBEAT_REGISTRY_MAX + 1]; /* where the spec names several: which one this is */
+	uint32_t n_refs;                         /* of the first */
 	uint32_t serial; /* tells one registration in this place from the next */
 	struct place place;
 	onebeat_word refused; /* the agent grants it no slot, because: */

@@ -17,6 +17,7 @@
 #include "handle.h"
 #include "messages.h"
 #include "pump.h"
+#include "registries.h"
 #include "spec.h"
 
 static bool is_settled(const struct onebeat *ob, const struct onebeat_instance *inst)
@@ -112,53 +113,171 @@ static void remember(struct onebeat_instance *inst, const struct encoded *e)
 	grant_changed(inst);
 }
 
-/* Undoes a registration that got no slot. */
-static void undo(struct onebeat_instance *inst)
+static void leave(struct onebeat *ob, struct onebeat_instance *inst)
 {
-	onebeat__handle_show(inst, false);
-	onebeat__grant_forget(inst);
+	if (!inst->told) {
+		onebeat__grant_forget(inst);
+		return;
+	}
+	/* Withdrawn in the memory of an agent that has gone, it would be forgotten here and kept there. */
+	if (handle_link(ob) != LINK_DETACHED)
+		onebeat__messages_take(ob);
+	onebeat__grant_serve(ob, inst);
+	if (inst->used)
+		(void)settle(ob, inst, is_gone);
 }
 
-static int add(struct onebeat *ob, struct onebeat_instance *inst, bool anew)
+/*
+ * Ends an instance in all its registries. All are on their way before one of them is waited for, and a place that
+ * somebody else takes meanwhile is no longer ours.
+ */
+static void leave_all(struct onebeat *ob, struct onebeat_instance *first)
 {
+	struct onebeat_instance *all[ONEBEAT_REGISTRIES_MAX];
+	uint32_t serials[ONEBEAT_REGISTRIES_MAX];
+	uint32_t n = 0;
+
+	onebeat__handle_show(first, false);
+	for (struct onebeat_instance *inst = first; inst; inst = inst->next) {
+		inst->leaving = true;
+		all[n] = inst;
+		serials[n++] = inst->serial;
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		if (all[i]->serial != serials[i])
+			continue;
+		if (atomic_load_explicit(&all[i]->refused, memory_order_relaxed))
+			onebeat__grant_forget(all[i]);
+		else
+			leave(ob, all[i]);
+	}
+}
+
+/* Takes places for all that the spec names, and writes down what is wanted there. NULL: there is no room. */
+static struct onebeat_instance *prepare(struct onebeat *ob, const struct onebeat_spec *spec,
+					const struct registries *registries)
+{
+	struct onebeat_instance *first = NULL, **link = &first;
+
+	for (uint32_t k = 0; k < registries->n; k++) {
+		struct onebeat_instance *inst;
+		bool anew;
+
+		onebeat__registries_encode(registries, k, spec, &ob->draft);
+		inst = find_same(ob, &ob->draft);
+		anew = !inst;
+		if (!inst)
+			inst = find_free(ob);
+		if (!inst) {
+			if (first)
+				leave_all(ob, first);
+			return NULL;
+		}
+		begin(ob, inst, anew);
+		remember(inst, &ob->draft);
+		memcpy(inst->registry, registries->names[k], sizeof(inst->registry));
+		inst->next = NULL;
+		*link = inst;
+		link = &inst->next;
+	}
+	return first;
+}
+
+static int carry_out_all(struct onebeat *ob, struct onebeat_instance *first)
+{
+	int result = 0;
+
+	for (struct onebeat_instance *inst = first; inst; inst = inst->next) {
+		int r = carry_out(ob, inst);
+
+		if (r == ONEBEAT_E_HANDLE)
+			return r; /* closed meanwhile */
+		if (result == 0)
+			result = r;
+	}
+	return result;
+}
+
+static int add(struct onebeat *ob, const struct onebeat_spec *spec,
+	       const struct registries *registries, struct onebeat_instance **out)
+{
+	struct onebeat_instance *first = prepare(ob, spec, registries);
 	int r;
 
-	begin(ob, inst, anew);
-	remember(inst, &ob->draft);
-	inst->n_refs = 1;
-	onebeat__handle_show(inst, true);
-	r = carry_out(ob, inst);
+	if (!first)
+		return ONEBEAT_E_FULL;
+	first->n_refs = 1;
+	onebeat__handle_show(first, true);
+	r = carry_out_all(ob, first);
 	if (r == ONEBEAT_E_REFUSED)
-		undo(inst);
+		leave_all(ob, first);
+	*out = first;
 	return r;
 }
 
-static int change(struct onebeat *ob, struct onebeat_instance *inst)
+/* Does every registry that the spec names have it here as it would be updated, and no other? */
+static bool is_same(struct onebeat *ob, const struct onebeat_instance *first,
+		    const struct onebeat_spec *spec, const struct registries *registries)
 {
-	if (!onebeat__encode_same_identity(&inst->descriptor, &ob->draft))
-		return ONEBEAT_E_IDENTITY;
-	remember(inst, &ob->draft);
-	return carry_out(ob, inst);
+	const struct onebeat_instance *inst = first;
+
+	for (uint32_t k = 0; k < registries->n; k++, inst = inst->next) {
+		onebeat__registries_encode(registries, k, spec, &ob->draft);
+		if (!inst || !onebeat__encode_same_identity(&inst->descriptor, &ob->draft))
+			return false;
+	}
+	return !inst;
 }
 
-static int register_draft(struct onebeat *ob, struct onebeat_instance **out)
+static int change(struct onebeat *ob, struct onebeat_instance *first,
+		  const struct onebeat_spec *spec, const struct registries *registries)
 {
-	struct onebeat_instance *inst = find_same(ob, &ob->draft);
-	int r;
+	struct onebeat_instance *inst = first;
 
-	if (inst && !inst->leaving) {
+	if (!is_same(ob, first, spec, registries))
+		return ONEBEAT_E_IDENTITY;
+	for (uint32_t k = 0; k < registries->n; k++, inst = inst->next) {
+		if (registries->n > 1) /* a single one is in the draft already */
+			onebeat__registries_encode(registries, k, spec, &ob->draft);
+		remember(inst, &ob->draft);
+	}
+	return carry_out_all(ob, first);
+}
+
+/* Any of those that the spec names, when the program has it; NULL: none. */
+static struct onebeat_instance *find_any(struct onebeat *ob, const struct onebeat_spec *spec,
+					 const struct registries *registries)
+{
+	for (uint32_t k = 0; k < registries->n; k++) {
+		struct onebeat_instance *inst;
+
+		onebeat__registries_encode(registries, k, spec, &ob->draft);
+		inst = find_same(ob, &ob->draft);
+		if (inst && !inst->leaving)
+			return inst;
+	}
+	return NULL;
+}
+
+static int register_spec(struct onebeat *ob, const struct onebeat_spec *spec,
+			 struct onebeat_instance **out)
+{
+	struct onebeat_instance *inst;
+	struct registries registries;
+	int r = onebeat__registries_read(&registries, spec->registry);
+
+	if (r < 0)
+		return r;
+	inst = find_any(ob, spec, &registries);
+	if (!inst) {
+		r = add(ob, spec, &registries, &inst);
+	} else if (!onebeat__handle_is_instance(inst)) {
+		r = ONEBEAT_E_IDENTITY; /* it hangs on another, with other registries */
+	} else {
 		inst->n_refs++;
-		r = change(ob, inst);
+		r = change(ob, inst, spec, &registries);
 		if (r < 0 && r != ONEBEAT_E_HANDLE)
 			inst->n_refs--;
-	} else {
-		const bool anew = !inst;
-
-		if (!inst)
-			inst = find_free(ob);
-		if (!inst)
-			return ONEBEAT_E_FULL;
-		r = add(ob, inst, anew);
 	}
 	if (r == 0)
 		*out = inst;
@@ -176,25 +295,24 @@ int onebeat_register(struct onebeat *ob, const struct onebeat_spec *spec,
 	if (r < 0)
 		return r;
 	r = out ? onebeat__spec_check(spec) : ONEBEAT_E_NULL;
-	if (r == 0) {
-		onebeat__encode(spec, &ob->draft);
-		r = register_draft(ob, out);
-	}
+	if (r == 0)
+		r = register_spec(ob, spec, out);
 	onebeat__handle_leave(ob);
 	return r;
 }
 
 int onebeat_update(struct onebeat_instance *inst, const struct onebeat_spec *spec)
 {
+	struct registries registries;
 	int r = onebeat__handle_enter_instance(inst);
 
 	if (r < 0)
 		return r;
 	r = onebeat__spec_check(spec);
-	if (r == 0) {
-		onebeat__encode(spec, &inst->ob->draft);
-		r = change(inst->ob, inst);
-	}
+	if (r == 0)
+		r = onebeat__registries_read(&registries, spec->registry);
+	if (r == 0)
+		r = change(inst->ob, inst, spec, &registries);
 	onebeat__handle_leave(inst->ob);
 	return r;
 }
@@ -206,30 +324,16 @@ int onebeat_set_status(struct onebeat_instance *inst, int status)
 	if (r < 0)
 		return r;
 	if (status == ONEBEAT_STATE_UP || status == ONEBEAT_STATE_DOWN) {
-		onebeat__encode_set_enabled(&inst->descriptor, status == ONEBEAT_STATE_UP);
-		grant_changed(inst);
-		r = carry_out(inst->ob, inst);
+		for (struct onebeat_instance *i = inst; i; i = i->next) {
+			onebeat__encode_set_enabled(&i->descriptor, status == ONEBEAT_STATE_UP);
+			grant_changed(i);
+		}
+		r = carry_out_all(inst->ob, inst);
 	} else {
 		r = ONEBEAT_E_STATUS;
 	}
 	onebeat__handle_leave(inst->ob);
 	return r;
-}
-
-static void leave(struct onebeat *ob, struct onebeat_instance *inst)
-{
-	onebeat__handle_show(inst, false);
-	inst->leaving = true;
-	if (!inst->told) {
-		onebeat__grant_forget(inst);
-		return;
-	}
-	/* Withdrawn in the memory of an agent that has gone, it would be forgotten here and kept there. */
-	if (handle_link(ob) != LINK_DETACHED)
-		onebeat__messages_take(ob);
-	onebeat__grant_serve(ob, inst);
-	if (inst->used)
-		(void)settle(ob, inst, is_gone);
 }
 
 int onebeat_deregister(struct onebeat_instance *inst)
@@ -241,7 +345,7 @@ int onebeat_deregister(struct onebeat_instance *inst)
 		return r;
 	ob = inst->ob;
 	if (--inst->n_refs == 0)
-		leave(ob, inst);
+		leave_all(ob, inst);
 	onebeat__handle_leave(ob);
 	return 0;
 }

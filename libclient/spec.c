@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "registries.h"
+
 #define BEAT_MAX_MS UINT32_C(120000)
 #define PROGRESS_MIN_MS UINT32_C(1000)
 #define PROGRESS_MAX_MS UINT32_C(86400000)
@@ -36,15 +38,13 @@ static const struct text_rule text_rules[] = {
 	  ONEBEAT_E_CLUSTER_CHARS },
 	{ offsetof(struct onebeat_spec, namespace_id), ONEBEAT_NAMESPACE_MAX, "_-",
 	  ONEBEAT_E_NAMESPACE_LONG, ONEBEAT_E_NAMESPACE_CHARS },
-	{ offsetof(struct onebeat_spec, registry), ONEBEAT_REGISTRY_MAX, "._-",
-	  ONEBEAT_E_REGISTRY_LONG, ONEBEAT_E_REGISTRY_CHARS },
 };
 
 /* Not isalnum(): the program's locale has no say. */
-static bool allowed(char c, const char *marks)
+bool onebeat__spec_allows(char c, const char *marks)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-	       strchr(marks, c);
+	       (c && strchr(marks, c));
 }
 
 static int check_text(const struct onebeat_spec *spec, const struct text_rule *rule)
@@ -57,7 +57,7 @@ static int check_text(const struct onebeat_spec *spec, const struct text_rule *r
 	if (strnlen(text, rule->max + 1) > rule->max)
 		return rule->too_long;
 	for (; *text; text++) {
-		if (!allowed(*text, rule->marks))
+		if (!onebeat__spec_allows(*text, rule->marks))
 			return rule->bad_char;
 	}
 	return 0;
@@ -65,6 +65,8 @@ static int check_text(const struct onebeat_spec *spec, const struct text_rule *r
 
 static int check_texts(const struct onebeat_spec *spec)
 {
+	struct registries registries;
+
 	if (!spec->service || !spec->service[0])
 		return ONEBEAT_E_SERVICE_EMPTY;
 	for (size_t i = 0; i < sizeof(text_rules) / sizeof(text_rules[0]); i++) {
@@ -73,7 +75,7 @@ static int check_texts(const struct onebeat_spec *spec)
 		if (r < 0)
 			return r;
 	}
-	return 0;
+	return onebeat__registries_read(&registries, spec->registry);
 }
 
 static bool is_ip(const char *text)

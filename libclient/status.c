@@ -147,6 +147,81 @@ _Static_assert(sizeof(((struct onebeat_report *)0)->ip) == ONEBEAT_STATUS_IP_WOR
 _Static_assert(sizeof(((struct onebeat_report *)0)->text) == ONEBEAT_STATUS_TEXT_WORDS * 4,
 	       "so is text");
 
+/* The order in which one state of an instance in several registries hides another: the first is worst. */
+static uint32_t rank(uint32_t state)
+{
+	static const uint8_t ranks[ONEBEAT_STATE_GONE + 1] = {
+		[ONEBEAT_STATE_REFUSED] = 0,     [ONEBEAT_STATE_DETACHED] = 1,
+		[ONEBEAT_STATE_PENDING] = 2,     [ONEBEAT_STATE_WAITING] = 3,
+		[ONEBEAT_STATE_REGISTERING] = 4, [ONEBEAT_STATE_GONE] = 5,
+		[ONEBEAT_STATE_LEAVING] = 6,     [ONEBEAT_STATE_DOWN] = 7,
+		[ONEBEAT_STATE_UP] = 8,
+	};
+
+	return state <= ONEBEAT_STATE_GONE ? ranks[state] : 0;
+}
+
+static uint32_t beat_age(const struct status_view *view, uint32_t now_ms)
+{
+	return view->beat_ms ? age(now_ms, view->beat_ms) : UINT32_MAX;
+}
+
+/* "NAME: text" as far as there is room, where more than one registry has a say. */
+_Static_assert(ONEBEAT_REGISTRY_MAX + 2 < ONEBEAT_TEXT_MAX, "a name leaves room for a text");
+static void name_registry(struct onebeat_report *report, const struct onebeat_instance *inst)
+{
+	char text[ONEBEAT_TEXT_MAX];
+	const size_t n_text = strlen(report->text);
+	size_t n = strlen(inst->registry);
+
+	if (n_text == 0)
+		return;
+	memcpy(text, inst->registry, n);
+	text[n++] = ':';
+	text[n++] = ' ';
+	memcpy(text + n, report->text, n_text < sizeof(text) - n ? n_text + 1 : sizeof(text) - n);
+	text[sizeof(text) - 1] = '\0';
+	memcpy(report->text, text, sizeof(text));
+}
+
+static void report_one(const struct status_view *view, uint32_t now_ms,
+		       struct onebeat_report *report)
+{
+	report->state = (int32_t)view->state;
+	report->code = (int32_t)view->code;
+	report->confirmed = view->confirmed;
+	report->holders = view->holders;
+	report->beat_age_ms = beat_age(view, now_ms);
+	report->since_ms = age(now_ms, view->since_ms);
+	copy_text(report->ip, sizeof(report->ip), view->ip);
+	copy_text(report->text, sizeof(report->text), view->text);
+}
+
+/* The one that is worst off tells; what is confirmed and how old a beat is are true of all. */
+static void report_all(const struct onebeat_instance *first, uint32_t now_ms,
+		       struct onebeat_report *report)
+{
+	const struct onebeat_instance *worst = first;
+	uint32_t confirmed = report->confirmed;
+	uint32_t oldest_ms = report->beat_age_ms;
+	struct status_view view;
+
+	for (const struct onebeat_instance *inst = first->next; inst; inst = inst->next) {
+		onebeat__status_look(inst, &view);
+		confirmed = confirmed && view.confirmed;
+		if (beat_age(&view, now_ms) > oldest_ms)
+			oldest_ms = beat_age(&view, now_ms);
+		if (rank(view.state) >= rank((uint32_t)report->state))
+			continue;
+		worst = inst;
+		report_one(&view, now_ms, report);
+	}
+	report->confirmed = confirmed;
+	report->beat_age_ms = oldest_ms;
+	if (first->next)
+		name_registry(report, worst);
+}
+
 int onebeat_status(const struct onebeat_instance *inst, struct onebeat_report *report)
 {
 	struct status_view view;
@@ -160,25 +235,24 @@ int onebeat_status(const struct onebeat_instance *inst, struct onebeat_report *r
 		return ONEBEAT_E_HANDLE;
 	onebeat__status_look(inst, &view);
 	now_ms = clock_boot_ms();
-	report->state = (int32_t)view.state;
-	report->code = (int32_t)view.code;
-	report->confirmed = view.confirmed;
-	report->holders = view.holders;
-	report->beat_age_ms = view.beat_ms ? age(now_ms, view.beat_ms) : UINT32_MAX;
-	report->since_ms = age(now_ms, view.since_ms);
-	copy_text(report->ip, sizeof(report->ip), view.ip);
-	copy_text(report->text, sizeof(report->text), view.text);
+	report_one(&view, now_ms, report);
+	report_all(inst, now_ms, report);
 	return 0;
+}
+
+static void tick_one(const struct onebeat_instance *inst)
+{
+	const uint32_t slot = place_slot(&inst->place);
+
+	if (slot < segment_map_n_slots(&inst->ob->map))
+		atomic_fetch_add_explicit(segment_map_tick(&inst->ob->map, slot), 1,
+					  memory_order_relaxed);
 }
 
 void onebeat_tick(const struct onebeat_instance *inst)
 {
-	uint32_t slot;
-
 	if (!onebeat__handle_is_instance(inst))
 		return;
-	slot = place_slot(&inst->place);
-	if (slot < segment_map_n_slots(&inst->ob->map))
-		atomic_fetch_add_explicit(segment_map_tick(&inst->ob->map, slot), 1,
-					  memory_order_relaxed);
+	for (; inst; inst = inst->next)
+		tick_one(inst);
 }

@@ -63,6 +63,30 @@ static int judge(const struct onebeat_instance *inst, const struct status_view *
 	}
 }
 
+/*
+ * One word on an instance in all its registries: a refusal is one wherever it comes from, all else needs all of
+ * them. *view is of the one that is waited for.
+ */
+static int judge_all(const struct onebeat_instance *first, struct status_view *view, int state)
+{
+	int result = 0;
+
+	for (const struct onebeat_instance *inst = first; inst; inst = inst->next) {
+		struct status_view look;
+		int r;
+
+		onebeat__status_look(inst, &look);
+		r = judge(inst, &look, state);
+		if (r < 0 || (state == ONEBEAT_STATE_REFUSED && r == 0))
+			return r;
+		if (r == NOT_YET && result == 0) {
+			result = r;
+			*view = look;
+		}
+	}
+	return result;
+}
+
 /* The lock is let go and taken again. */
 static void sleep_for_change(struct onebeat *ob, const struct status_view *view, uint64_t left_ms)
 {
@@ -94,8 +118,7 @@ static int wait_locked(struct onebeat *ob, const struct onebeat_instance *inst, 
 		if (inst->serial != serial || !onebeat__handle_is_instance(inst))
 			return ONEBEAT_E_HANDLE;
 		onebeat__pump(ob);
-		onebeat__status_look(inst, &view);
-		r = judge(inst, &view, state);
+		r = judge_all(inst, &view, state);
 		if (r != NOT_YET)
 			return r;
 		now_ms = clock_now_ms();

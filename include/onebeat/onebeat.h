@@ -57,7 +57,8 @@ extern "C" {
 #define ONEBEAT_GROUP_MAX 128
 #define ONEBEAT_CLUSTER_MAX 64
 #define ONEBEAT_NAMESPACE_MAX 64
-#define ONEBEAT_REGISTRY_MAX 32
+#define ONEBEAT_REGISTRY_MAX 32 /* one name of it */
+#define ONEBEAT_REGISTRIES_MAX 8
 #define ONEBEAT_IP_MAX 45
 #define ONEBEAT_METADATA_PAIRS_MAX 64
 /* Nacos 2.3 and later count all keys plus values in UTF-16 units (nacos-http: parameter check). */
@@ -132,7 +133,9 @@ extern "C" {
 	  "the descriptor is not a listening TCP socket: bind and listen first")                                   \
 	X(ONEBEAT_E_ENVIRONMENT, -46,                                                                              \
 	  "an environment variable is wrong: ONEBEAT_ENABLED is true or false, ONEBEAT_MANAGEMENT_PORT is in "     \
-	  "1..65535")
+	  "1..65535")                                                                                              \
+	X(ONEBEAT_E_REGISTRIES, -47,                                                                               \
+	  "registry is a list with an empty name in it, a name twice, or more than 8 names")
 
 enum onebeat_error {
 	ONEBEAT_OK = 0,
@@ -207,13 +210,17 @@ struct onebeat_spec {
 	const char *group;        /* DEFAULT_GROUP */
 	const char *cluster;      /* DEFAULT */
 	const char *namespace_id; /* the registry's, as configured in the agent */
-	const char *registry;     /* the agent's first registry */
-	const char *ip;           /* the host's, as the agent chooses it */
-	uint32_t port;            /* required, 1..65535 */
-	uint32_t flags;           /* ONEBEAT_WHEN_LISTENING */
-	double weight;            /* 0..10000; onebeat_spec_init() sets 1 */
-	int enabled;              /* onebeat_spec_init() sets 1; 0 is DOWN from the start */
-	int ephemeral; /* onebeat_spec_init() sets 1; 0: persistent, registered and never beaten */
+	/*
+	 * The agent's first registry. "a,b": in each of these, as one instance here; every call is for all of
+	 * them, and onebeat_status() tells of the one that is worst off. Each takes a place of max_instances.
+	 */
+	const char *registry;
+	const char *ip; /* the host's, as the agent chooses it */
+	uint32_t port;  /* required, 1..65535 */
+	uint32_t flags; /* ONEBEAT_WHEN_LISTENING */
+	double weight;  /* 0..10000; onebeat_spec_init() sets 1 */
+	int enabled;    /* onebeat_spec_init() sets 1; 0 is DOWN from the start */
+	int ephemeral;  /* onebeat_spec_init() sets 1; 0: persistent, registered and never beaten */
 	uint32_t policy;  /* enum onebeat_policy */
 	uint32_t beat_ms; /* 5000; the registry's own wish is followed when it answers one */
 	uint32_t progress_timeout_ms; /* 0: off; else withheld when onebeat_tick() stays away for longer */

@@ -69,7 +69,7 @@ static int register_it(const struct run_options *o, char text[ONEBEAT_TEXT_MAX])
 
 	options.runtime_dir = o->runtime_dir;
 	options.flags = ONEBEAT_OPEN_REQUIRE_AGENT | ONEBEAT_OPEN_ACROSS_EXEC;
-	options.max_instances = 1;
+	options.max_instances = ONEBEAT_REGISTRIES_MAX; /* a place each */
 	r = onebeat_open(&ob, &options);
 	if (r < 0)
 		return r;

@@ -65,7 +65,7 @@ static const char usage_text[] =
 	"  --group G           default DEFAULT_GROUP\n"
 	"  --cluster C         default DEFAULT\n"
 	"  --namespace NS      default: the agent's\n"
-	"  --registry NAME     default: the agent's first\n"
+	"  --registry NAME     default: the agent's first; NAME,NAME,...: in each of them\n"
 	"  --weight W          0..10000, default 1\n"
 	"  --metadata K=V      may be given again\n"
 	"  --policy any|owner  any (default): alive while any process of COMMAND is; owner: the first process alone\n"
