@@ -351,7 +351,7 @@ def test_where_parameters_are_seen(start, mode):
 @pytest.mark.parametrize("mode, method, where, status, closed", [
     ("2", "POST", f"{NS}/instance/beat", 501, True),
     ("2", "GET", f"{NS}/nope", 501, True),
-    ("2", "PATCH", f"{NS}/instance", 501, True),
+    ("2", "PATCH", f"{NS}/instance/list", 501, True),
     ("3", "GET", f"{NS}/nope", 501, True),
     ("3", "PATCH", f"{NS}/instance", 410, False),
     ("3", "PUT", f"{NS}/instance", 410, False),
