@@ -56,7 +56,8 @@ stage_conformance() { # what the specification says, asked of every registry at 
 		--embedded 1.4,login --embedded 2,login --embedded 3.2,login \
 		--rnacos open --rnacos login >"$out.targets" 2>&1 &
 	conform --liars >"$out.liars" 2>&1 &
+	conform --witness --embedded 1.4 --embedded 2 --embedded 3 --embedded 2,login >"$out.witness" 2>&1 &
 	long_in_short >"$out.long" 2>&1 &
 	wait
-	cat "$out".{targets,liars,long}
+	cat "$out".{targets,liars,witness,long}
 }
