@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "control/agent.h"
 #include "control/config.h"
+#include "control/dry_run.h"
 #include "keeper/child.h"
 #include "keeper/keeper.h"
 #include "segment/journal.h"
@@ -40,6 +41,7 @@ enum mode {
 	MODE_RUN,
 	MODE_CHECK,
 	MODE_PRINT,
+	MODE_DRY_RUN,
 	MODE_HELP,
 	MODE_VERSION
 };
@@ -51,6 +53,7 @@ enum {
 	OPT_LOG_LEVEL,
 	OPT_CHECK,
 	OPT_PRINT,
+	OPT_DRY_RUN,
 	OPT_VERSION,
 	OPT_MANIFEST,
 	OPT_UPGRADE_CHECK,
@@ -64,6 +67,7 @@ static const struct option long_options[] = {
 	{ "log-level", required_argument, NULL, OPT_LOG_LEVEL },
 	{ "check", no_argument, NULL, OPT_CHECK },
 	{ "print-config", no_argument, NULL, OPT_PRINT },
+	{ "dry-run", required_argument, NULL, OPT_DRY_RUN },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, OPT_VERSION },
 	{ "agent-manifest", required_argument, NULL,
@@ -83,6 +87,9 @@ static const char help_text[] =
 	"      --log-level LEVEL  error, warning, info or debug\n"
 	"      --check            check the configuration and exit\n"
 	"      --print-config     print the configuration in force and exit\n"
+	"      --dry-run SPEC     print the requests for an instance, send nothing and exit; SPEC is like\n"
+	"                         service=orders,port=8080,metadata.zone=a with ip, group, cluster,\n"
+	"                         namespace, weight, enabled, ephemeral (yes or no) and registry\n"
 	"  -h, --help             print this and exit\n"
 	"      --version          print the version and exit\n"
 	"\n"
@@ -103,9 +110,10 @@ struct setting {
 struct request {
 	enum mode mode;
 	const char *file;
-	int manifest_fd; /* -1: we are the keeper */
-	int state_fd;    /* -1: not executed by a keeper in its own place */
-	int check_fd;    /* -1: no keeper asks whether we could be */
+	const char *spec; /* of the dry run */
+	int manifest_fd;  /* -1: we are the keeper */
+	int state_fd;     /* -1: not executed by a keeper in its own place */
+	int check_fd;     /* -1: no keeper asks whether we could be */
 	struct setting *settings;
 	size_t n_settings;
 };
@@ -149,6 +157,10 @@ static int take_option(struct request *req, int option)
 		return 0;
 	case OPT_PRINT:
 		req->mode = MODE_PRINT;
+		return 0;
+	case OPT_DRY_RUN:
+		req->mode = MODE_DRY_RUN;
+		req->spec = optarg;
 		return 0;
 	case 'h':
 		req->mode = MODE_HELP;
@@ -354,6 +366,15 @@ static int run_agent(const struct config *cfg, struct request *req)
 	return agent_run(cfg, &source, req->manifest_fd);
 }
 
+static int show_requests(const struct config *cfg, const char *spec)
+{
+	char error[CONFIG_ERROR_MAX] = "";
+
+	if (dry_run(cfg, spec, stdout, error) < 0)
+		return complain(error, EXIT_FAILURE);
+	return fflush(stdout) == 0 ? 0 : EXIT_FAILURE;
+}
+
 static int run(struct request *req, char **argv)
 {
 	CLEANUP(config_deinit) struct config cfg;
@@ -368,6 +389,8 @@ static int run(struct request *req, char **argv)
 		return status;
 	if (req->check_fd >= 0)
 		return answer_keeper(req->check_fd, &cfg);
+	if (req->mode == MODE_DRY_RUN)
+		return show_requests(&cfg, req->spec);
 	if (req->mode == MODE_CHECK) {
 		puts("configuration ok");
 		return 0;
