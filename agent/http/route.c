@@ -81,7 +81,7 @@ static uint8_t node_of(const struct route *route, const char *address)
 static void match(struct route *route)
 {
 	const struct members *m = route->members;
-	uint8_t found[MEMBERS_MAX];
+	uint8_t found[MEMBERS_MAX] = { 0 };
 	uint32_t n = m->n_owners >= OWNERS_MIN ? m->n_owners : 0;
 
 	for (uint32_t i = 0; i < n; i++)
