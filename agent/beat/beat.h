@@ -68,7 +68,8 @@ struct beat {
 	uint32_t route_epoch;     /* of the registry's route when the next two were found */
 	uint8_t home;             /* node that does the work for it */
 	uint8_t group;            /* of instances that have the same one */
-	char *request;            /* rendered light beat; malloc'ed */
+	uint32_t n_request_body;  /* its last bytes: a full beat's body */
+	char *request;            /* rendered beat; malloc'ed */
 };
 
 /* Watcher only. A beat for a key, in no map yet. NULL: memory. */

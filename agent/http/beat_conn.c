@@ -162,18 +162,21 @@ static int out_reserve(struct beat_conn *conn, size_t n)
 	return 0;
 }
 
-int beat_conn_put(struct beat_conn *conn, const char *line, size_t n_line, const char *head,
-		  size_t n_head)
+int beat_conn_put(struct beat_conn *conn, const struct beat_conn_part *parts, uint32_t n_parts)
 {
+	size_t n = 0;
 	int r;
 
 	assert(conn->state == BEAT_CONN_OPEN);
-	r = out_reserve(conn, n_line + n_head);
+	for (uint32_t i = 0; i < n_parts; i++)
+		n += parts[i].n;
+	r = out_reserve(conn, n);
 	if (r < 0)
 		return r;
-	memcpy(conn->out + conn->n_out, line, n_line);
-	memcpy(conn->out + conn->n_out + n_line, head, n_head);
-	conn->n_out += n_line + n_head;
+	for (uint32_t i = 0; i < n_parts; i++) {
+		memcpy(conn->out + conn->n_out, parts[i].bytes, parts[i].n);
+		conn->n_out += parts[i].n;
+	}
 	if (conn->n_awaited++ == 0)
 		conn->wrote = false;
 	return 0;

@@ -75,9 +75,12 @@ int beat_conn_open(struct beat_conn *conn, uint32_t connect_ms);
 /* Forgets what was put and is awaited. Idempotent. */
 void beat_conn_close(struct beat_conn *conn);
 
-/* Appends a request, in two parts, to what the next push writes. 0 or -ENOMEM. */
-int beat_conn_put(struct beat_conn *conn, const char *line, size_t n_line, const char *head,
-		  size_t n_head);
+struct beat_conn_part {
+	const char *bytes;
+	size_t n;
+};
+/* Appends a request, in parts, to what the next push writes. 0 or -ENOMEM. */
+int beat_conn_put(struct beat_conn *conn, const struct beat_conn_part *parts, uint32_t n_parts);
 /* Writes as much as goes; the rest follows by itself. 0, or -EPIPE: it is gone, close it. */
 int beat_conn_push(struct beat_conn *conn);
 

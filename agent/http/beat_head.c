@@ -33,8 +33,7 @@ int beat_head_render(struct beat_head *head, const struct http_nodes *nodes, uin
 		     "User-Agent: " CURL_GLUE_AGENT "\r\n"
 		     "Client-Version: " ONEBEAT_VERSION "\r\n"
 		     "Accept: application/json, */*\r\n"
-		     "%s%s%s"
-		     "Content-Length: 0\r\n\r\n",
+		     "%s%s%s" BEAT_HEAD_NO_BODY,
 		     https_host(nodes->link, at->base, at->host, buf, sizeof(buf)),
 		     token ? "Authorization: Bearer " : "", token ? token : "",
 		     token ? "\r\n" : "");

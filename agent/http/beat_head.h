@@ -7,6 +7,8 @@
 
 #include "http/nodes.h"
 
+#define BEAT_HEAD_NO_BODY "Content-Length: 0\r\n\r\n" /* how it ends */
+
 /* What follows the request line of every beat to a node, with the blank line. */
 struct beat_head {
 	char *text;

@@ -141,12 +141,19 @@ void beat_lane_set_timeouts(struct beat_lane *lane, const struct beat_timeouts *
 int beat_lane_submit_to(struct beat_lane *lane, const char *request, uint32_t n_request, void *tag,
 			uint32_t serial, struct http_way way)
 {
+	return beat_lane_submit_full(lane, request, n_request, 0, tag, serial, way);
+}
+
+int beat_lane_submit_full(struct beat_lane *lane, const char *request, uint32_t n_request,
+			  uint32_t n_body, void *tag, uint32_t serial, struct http_way way)
+{
 	struct beat_record *beat = beat_record_new(&lane->pool);
 
 	if (!beat)
 		return -ENOMEM;
 	beat->request = request;
 	beat->n_request = n_request;
+	beat->n_body = n_body;
 	beat->tag = tag;
 	beat->serial = serial;
 	beat->way = way;

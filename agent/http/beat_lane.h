@@ -54,6 +54,12 @@ int beat_lane_submit(struct beat_lane *lane, const char *request, uint32_t n_req
 /* With a way: not to any node, and not before others, if it is to end well. */
 int beat_lane_submit_to(struct beat_lane *lane, const char *request, uint32_t n_request, void *tag,
 			uint32_t serial, struct http_way way);
+/*
+ * The same with a body: behind the request line stand the head lines that tell of it, then, in n_body bytes, a
+ * blank line and the body itself.
+ */
+int beat_lane_submit_full(struct beat_lane *lane, const char *request, uint32_t n_request,
+			  uint32_t n_body, void *tag, uint32_t serial, struct http_way way);
 void beat_lane_flush(struct beat_lane *lane, uint64_t now_ms);
 
 void beat_lane_tick(struct beat_lane *lane, uint64_t now_ms);

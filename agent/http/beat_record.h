@@ -13,7 +13,8 @@ struct beat_record {
 	struct beat_record *next;
 	const char *request; /* the caller's */
 	void *tag;
-	uint32_t n_request;
+	uint32_t n_request; /* of it, up to the body */
+	uint32_t n_body;    /* 0: there is none */
 	uint32_t serial;
 	uint64_t due_ms;         /* it gives up: waiting for its first connection, then in all */
 	uint64_t attempt_due_ms; /* the attempt in flight does */

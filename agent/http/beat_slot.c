@@ -127,15 +127,22 @@ bool beat_slot_has_room(const struct beat_slot *slot)
 	       (limit == 0 || slot->n_written < limit);
 }
 
-/* Renders a beat into what the next push writes. */
+/*
+ * Renders a beat into what the next push writes. One with a body brings the head lines that tell of it, and the
+ * blank line stands before its body.
+ */
 static int put(struct beat_slot *slot, const struct beat_record *beat)
 {
 	struct beat_head *head = &slot->lane->at[slot->node].head;
 	int r = beat_head_render(head, slot->lane->nodes, slot->node);
+	struct beat_conn_part parts[] = { { beat->request, beat->n_request },
+					  { head->text, head->n },
+					  { beat->request + beat->n_request, beat->n_body } };
 
+	if (beat->n_body > 0)
+		parts[1].n -= sizeof(BEAT_HEAD_NO_BODY) - 1;
 	if (r == 0)
-		r = beat_conn_put(&slot->conn, beat->request, beat->n_request, head->text, head->n);
-
+		r = beat_conn_put(&slot->conn, parts, 3);
 	if (r == 0)
 		slot->n_written++;
 	return r;

@@ -17,6 +17,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -275,42 +276,87 @@ int registry_write(struct registry *r, struct beat *beat, enum machine_request w
 	return err;
 }
 
+/* A rendered line, the head lines that tell of a full beat's body, and the body. NULL: it cannot be had. */
+static char *with_body(struct registry *r, const struct descriptor *d, const char *line,
+		       uint32_t *n_body)
+{
+	size_t n = nacos_beat_body(d, r->target, NACOS_TARGET_MAX);
+	char *request;
+
+	if (n == 0 ||
+	    asprintf(&request,
+		     "%sContent-Type: " NACOS_FORM_TYPE "\r\nContent-Length: %zu\r\n\r\n%s", line,
+		     n, r->target) < 0)
+		return NULL;
+	*n_body = (uint32_t)n + 2; /* with the blank line */
+	return request;
+}
+
+static char *render_request(struct registry *r, const struct descriptor *d, bool full,
+			    uint32_t *n_body)
+{
+	size_t n = nacos_beat_line(&r->api, d, r->target, NACOS_TARGET_MAX);
+	char *light, *request;
+
+	n = sign(r, d, n, sizeof(LINE_END) - 1);
+	light = n > 0 ? strndup(r->target, n) : NULL;
+	if (!light || !full)
+		return light;
+	request = with_body(r, d, light, n_body);
+	if (!request) /* too long, or no memory: a light beat keeps it just as well */
+		return light;
+	free(light);
+	return request;
+}
+
 /*
- * The request line is rendered once and kept until the node or the API changes. While a stale beat is still in the lane its
- * bytes must stay, so a change waits for the next beat: at worst that one is answered "unknown".
+ * A request is rendered once and kept until the node, the API or the kind of beat changes. While a stale beat is
+ * still in the lane its bytes must stay, so a change waits for the next beat: at worst that one is answered
+ * "unknown".
  */
-static bool render_beat(struct registry *r, struct beat *beat, struct http_way *way)
+static bool render_beat(struct registry *r, struct beat *beat, bool full, struct http_way *way)
 {
 	const struct dom2beat_node *node;
-	bool old = beat->request_api != r->api.version;
-	size_t n = 0;
+	uint32_t n_body = 0;
+	char *request;
+	bool old;
 
 	rcu_read_lock();
 	node = rcu_dereference(beat->node);
-	old = old || beat->request_version != node->version || access_signs(&r->access);
+	old = beat->request_api != r->api.version || beat->request_version != node->version ||
+	      full != (beat->n_request_body > 0) || access_signs(&r->access);
 	if (!beat->request || (old && beat->n_inflight == 0)) {
-		n = nacos_beat_line(&r->api, node->descriptor, r->target, NACOS_TARGET_MAX);
-		n = sign(r, node->descriptor, n, sizeof(LINE_END) - 1);
-		beat->request_version = node->version;
-		beat->request_api = (uint8_t)r->api.version;
+		request = render_request(r, node->descriptor, full, &n_body);
+		if (request) {
+			free(beat->request);
+			beat->request = request;
+			beat->n_request_body = n_body;
+			beat->request_version = node->version;
+			beat->request_api = (uint8_t)r->api.version;
+		}
 	}
 	*way = way_of(r, beat, node->descriptor);
 	rcu_read_unlock();
-	if (n > 0) {
-		free(beat->request);
-		beat->request = strndup(r->target, n);
-	}
 	return beat->request != NULL;
 }
 
-int registry_beat(struct registry *r, struct beat *beat, uint32_t serial)
+/* v3 has one kind of beat. */
+static bool sent_full(const struct registry *r, enum machine_request what)
+{
+	return what == MACHINE_FULL_BEAT && r->api.version == NACOS_V1;
+}
+
+int registry_beat(struct registry *r, struct beat *beat, enum machine_request what, uint32_t serial)
 {
 	struct http_way way;
 	int err = -ENOMEM;
 
-	if (render_beat(r, beat, &way))
-		err = beat_lane_submit_to(r->beats, beat->request, (uint32_t)strlen(beat->request),
-					  beat, serial, way);
+	if (render_beat(r, beat, sent_full(r, what), &way)) {
+		uint32_t n = (uint32_t)strlen(beat->request);
+
+		err = beat_lane_submit_full(r->beats, beat->request, n - beat->n_request_body,
+					    beat->n_request_body, beat, serial, way);
+	}
 	if (err == 0)
 		registry_count(&r->counts.beats_sent);
 	return err;

@@ -87,7 +87,8 @@ uint64_t registry_turn(struct registry *r, enum machine_pace pace, uint64_t now_
 int registry_write(struct registry *r, struct beat *beat, enum machine_request what,
 		   uint32_t serial);
 /* Not written before registry_flush(). */
-int registry_beat(struct registry *r, struct beat *beat, uint32_t serial);
+int registry_beat(struct registry *r, struct beat *beat, enum machine_request what,
+		  uint32_t serial);
 void registry_flush(struct registry *r, uint64_t now_ms);
 
 void registry_tick(struct registry *r, uint64_t now_ms);

@@ -86,12 +86,13 @@ static void send_write(struct sender *s, struct beat *beat, enum machine_request
 						 : "agent.delete.submitted");
 }
 
-static void send_beat(struct sender *s, struct beat *beat, uint32_t serial)
+static void send_beat(struct sender *s, struct beat *beat, enum machine_request what,
+		      uint32_t serial)
 {
 	int r;
 
 	ONEBEAT_CRASH_POINT("agent.beat.decided");
-	r = registry_beat(registry_of(s, beat), beat, serial);
+	r = registry_beat(registry_of(s, beat), beat, what, serial);
 	beat->n_inflight++;
 	if (r < 0)
 		not_submitted(s, beat, serial);
@@ -156,8 +157,8 @@ static void step(struct sender *s, struct beat *beat, bool force)
 
 	await_turn(s, beat, now_ms);
 	while ((what = machine_take(&beat->machine, now_ms, &serial)) != MACHINE_NONE) {
-		if (what == MACHINE_BEAT)
-			send_beat(s, beat, serial);
+		if (what == MACHINE_BEAT || what == MACHINE_FULL_BEAT)
+			send_beat(s, beat, what, serial);
 		else
 			send_write(s, beat, what, serial);
 	}
@@ -172,30 +173,46 @@ static void step(struct sender *s, struct beat *beat, bool force)
 		beat_push_to_watcher(s->options.to_watcher, beat, false);
 }
 
+/* A full beat does not say that its instance is disabled, and would enable it if the registry lost it. */
+static enum machine_kind kind_of(const struct registry *r, const struct descriptor *d)
+{
+	if (!d->ephemeral)
+		return MACHINE_PERSISTENT;
+	return r->options.beats == REGISTRY_BEATS_FULL && d->enabled ? MACHINE_FULL : MACHINE_LIGHT;
+}
+
+/* Nobody's any more, and meant to outlive its process. A DELETE that its process asked for goes on. */
+static bool stays(const struct registry *r, const struct beat *beat, enum machine_kind kind)
+{
+	return kind == MACHINE_PERSISTENT && r->options.persistent_keep &&
+	       atomic_load_explicit(&beat->orphaned, memory_order_relaxed) &&
+	       !(beat->adopted && beat->past.delete_attempted);
+}
+
 static void take_wish(struct sender *s, struct beat *beat)
 {
 	uint32_t want = atomic_load_explicit(&beat->want_version, memory_order_relaxed);
 	uint64_t now_ms = clock_now_ms();
+	const struct descriptor *d;
+	enum machine_kind kind;
 	uint32_t period_ms;
-	bool ephemeral, stays;
 
 	ONEBEAT_CRASH_POINT("agent.wish.taken");
 	rcu_read_lock();
-	period_ms = rcu_dereference(beat->node)->descriptor->beat_ms;
-	ephemeral = rcu_dereference(beat->node)->descriptor->ephemeral;
+	d = rcu_dereference(beat->node)->descriptor;
+	period_ms = d->beat_ms;
+	kind = kind_of(registry_of(s, beat), d);
 	rcu_read_unlock();
-	stays = want == 0 && !ephemeral && registry_of(s, beat)->options.persistent_keep &&
-		atomic_load_explicit(&beat->orphaned, memory_order_relaxed);
-	if (stays && !(beat->adopted && beat->past.delete_attempted)) {
+	if (want == 0 && stays(registry_of(s, beat), beat, kind)) {
 		beat->adopted = false;
 		machine_forget(&beat->machine);
 	} else if (beat->adopted) {
 		beat->adopted = false;
 		beat->delete_attempted = beat->past.delete_attempted;
-		machine_adopt(&beat->machine, &beat->past, want, period_ms, ephemeral, period_ms,
+		machine_adopt(&beat->machine, &beat->past, want, period_ms, kind, period_ms,
 			      now_ms);
 	} else if (want > 0) {
-		machine_want(&beat->machine, want, period_ms, ephemeral, now_ms);
+		machine_want(&beat->machine, want, period_ms, kind, now_ms);
 	} else {
 		machine_leave(&beat->machine, now_ms);
 	}
@@ -265,6 +282,8 @@ static void on_beat_done(void *ctx, void *tag, uint32_t serial, const struct htt
 		s->options.beaten(s->options.ctx, rcu_dereference(beat->node), now_ms);
 		rcu_read_unlock();
 	}
+	if (result->lost)
+		machine_lost_copy(&beat->machine, serial, now_ms);
 	machine_reply(&beat->machine, serial, outcome, o.interval_ms, now_ms);
 	ONEBEAT_CRASH_POINT("agent.beat.noted");
 	step(s, beat, news);

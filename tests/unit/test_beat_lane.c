@@ -49,6 +49,33 @@ Test(beat_lane, writes_nothing_before_flush_and_then_the_request_as_it_is)
 	httprig_deinit(&rig);
 }
 
+Test(beat_lane, a_body_has_head_lines_of_its_own)
+{
+	static const char full[] =
+		"PUT /beat HTTP/1.1\r\nContent-Type: t\r\nContent-Length: 6\r\n\r\nbeat=x";
+	const uint32_t n_body = sizeof("\r\nbeat=x") - 1;
+	char *text = strdup(full);
+	struct httprig rig;
+	struct byteserver_request request;
+
+	init(&rig, 1, 1);
+	httprig_start(&rig, 0, httprig_ok);
+	cr_assert_not_null(text); /* which the rig frees, with the tag */
+	cr_assert_eq(beat_lane_submit_full(rig.beats, text, sizeof(full) - 1 - n_body, n_body, text,
+					   0, HTTP_ANYWHERE),
+		     0);
+	flush(&rig);
+	cr_assert(httprig_run(&rig, 1, LIMIT_MS));
+	check_all(&rig, 1, 200);
+	cr_assert(byteserver_request(rig.servers[0], 0, &request));
+	cr_assert_eq(strstr(request.head,
+			    "PUT /beat HTTP/1.1\r\nContent-Type: t\r\nContent-Length: 6\r\nHost: "),
+		     request.head);
+	cr_assert_null(strstr(request.head, "Content-Length: 0"));
+	cr_assert_not_null(strstr(request.head, "\r\nAccept: application/json, */*\r\n\r\n"));
+	httprig_deinit(&rig);
+}
+
 Test(beat_lane, understands_every_framing)
 {
 	static const struct byteserver_step steps[] = {
