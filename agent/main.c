@@ -23,6 +23,7 @@
 #include "control/agent.h"
 #include "control/config.h"
 #include "control/dry_run.h"
+#include "control/registry_list.h"
 #include "keeper/child.h"
 #include "keeper/keeper.h"
 #include "segment/journal.h"
@@ -375,6 +376,18 @@ static int show_requests(const struct config *cfg, const char *spec)
 	return fflush(stdout) == 0 ? 0 : EXIT_FAILURE;
 }
 
+/* Before anything is bound: the agent itself would go on without a secret, for the other registries' sake. */
+static int check_secrets(const struct config *cfg)
+{
+	CLEANUP(free_p) struct registry_list *list = calloc(1, sizeof(*list));
+	char error[CONFIG_ERROR_MAX];
+
+	if (!list)
+		return complain("out of memory", EXIT_FAILURE);
+	registry_list_fill(list, cfg);
+	return registry_list_check_secrets(list, error) < 0 ? complain(error, EXIT_FAILURE) : 0;
+}
+
 static int run(struct request *req, char **argv)
 {
 	CLEANUP(config_deinit) struct config cfg;
@@ -391,6 +404,10 @@ static int run(struct request *req, char **argv)
 		return answer_keeper(req->check_fd, &cfg);
 	if (req->mode == MODE_DRY_RUN)
 		return show_requests(&cfg, req->spec);
+	if (req->manifest_fd < 0)
+		status = check_secrets(&cfg);
+	if (status != 0)
+		return status;
 	if (req->mode == MODE_CHECK) {
 		puts("configuration ok");
 		return 0;

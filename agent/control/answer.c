@@ -218,6 +218,18 @@ static void put_counts(FILE *out, const struct sender_counts *s)
 		load(&s->registers), load(&s->deregisters), load(&s->requests_failed));
 }
 
+static void put_login(FILE *out, const struct access *access)
+{
+	struct access_status status;
+
+	access_status(access, &status);
+	fputs(",\"login\":{", out);
+	json_out_member(out, "state", status.login, 1);
+	fprintf(out, ",\"logins\":%u", status.n_logins);
+	json_out_member(out, "last_error", status.last_error, 0);
+	fputc('}', out);
+}
+
 static void collect_registries(void *owner, void *ctx)
 {
 	struct sender *s = owner;
@@ -227,6 +239,7 @@ static void collect_registries(void *owner, void *ctx)
 		fputs(i ? ",{" : "{", r->out);
 		json_out_member(r->out, "name", sender_registry_name(s, i), 1);
 		put_counts(r->out, sender_counts(s, i));
+		put_login(r->out, sender_access(s, i));
 		fputs(",\"nodes\":[", r->out);
 		r->comma = "";
 		sender_each_node(s, i, put_node, r);

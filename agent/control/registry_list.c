@@ -8,6 +8,8 @@
 
 #include <stdio.h>
 
+#include "http/access.h"
+
 /* Both are in the order of the words in the file. */
 _Static_assert((int)CONFIG_API_V3 == (int)REGISTRY_API_V3, "one order");
 _Static_assert((int)CONFIG_BEATS_FULL == (int)REGISTRY_BEATS_FULL, "one order");
@@ -73,6 +75,20 @@ static void fill_sent(struct sender_registry_options *o, const struct config *cf
 	};
 	fill_login(&o->login, r);
 	fill_tls(&o->tls, r);
+}
+
+int registry_list_check_secrets(const struct registry_list *list, char error[CONFIG_ERROR_MAX])
+{
+	char why[SECRET_WHY_MAX];
+	int r = 0;
+
+	for (uint32_t i = 0; i < list->n && r == 0; i++) {
+		r = access_check(&list->sent[i].login, why);
+		if (r < 0)
+			snprintf(error, CONFIG_ERROR_MAX, "registry '%s': %.400s",
+				 list->sent[i].name, why);
+	}
+	return r;
 }
 
 void registry_list_fill(struct registry_list *list, const struct config *cfg)

@@ -16,6 +16,9 @@ struct registry_list {
 	char snapshots[CONFIG_REGISTRIES_MAX][REGISTRY_SNAPSHOT_MAX];
 };
 
+/* Can the secrets of all registries be had? 0, or a negative errno and why. Nothing is kept of them. */
+int registry_list_check_secrets(const struct registry_list *list, char error[CONFIG_ERROR_MAX]);
+
 /* Texts stay cfg's; the list must not move. */
 void registry_list_fill(struct registry_list *list, const struct config *cfg);
 

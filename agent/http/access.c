@@ -50,21 +50,34 @@ void access_deinit(struct access *a)
 }
 
 /* 0; with nothing configured *out stays empty. */
-static int read_secret(const struct access *a, const struct registry_secret *from, const char *what,
-		       struct secret *out)
+static int read_secret(const struct registry_secret *from, struct secret *out,
+		       char why[SECRET_WHY_MAX])
 {
-	char why[SECRET_WHY_MAX];
-	int r = 0;
-
 	if (from->file)
-		r = secret_read(out, SECRET_FILE, from->file, why);
-	else if (from->credential)
-		r = secret_read(out, SECRET_CREDENTIAL, from->credential, why);
-	else if (from->env)
-		r = secret_read(out, SECRET_ENVIRONMENT, from->env, why);
-	if (r < 0)
-		log_error("registry.secret", "registry=%s key=%s error=%s", a->registry, what,
-			  LOG_Q(why));
+		return secret_read(out, SECRET_FILE, from->file, why);
+	if (from->credential)
+		return secret_read(out, SECRET_CREDENTIAL, from->credential, why);
+	if (from->env)
+		return secret_read(out, SECRET_ENVIRONMENT, from->env, why);
+	return 0;
+}
+
+static int read_secrets(const struct registry_login *login, struct secret *password,
+			struct secret *secret_key, char why[SECRET_WHY_MAX])
+{
+	int r = read_secret(&login->password, password, why);
+
+	return r == 0 ? read_secret(&login->secret_key, secret_key, why) : r;
+}
+
+int access_check(const struct registry_login *login, char why[SECRET_WHY_MAX])
+{
+	struct secret password = SECRET_NULL;
+	struct secret secret_key = SECRET_NULL;
+	int r = read_secrets(login, &password, &secret_key, why);
+
+	secret_wipe(&password);
+	secret_wipe(&secret_key);
 	return r;
 }
 
@@ -87,7 +100,7 @@ static int set_key(struct access *a, const struct registry_login *login, struct 
 		return -ENAMETOOLONG;
 	if (name[0] && !sign_key_init(&key, secret_text(secret_key), region, epoch_ms())) {
 		log_error("registry.secret",
-			  "registry=%s key=secret_key error=\"empty, or longer than %u bytes\"",
+			  "registry=%s error=\"secret_key is empty, or longer than %u bytes\"",
 			  a->registry, SIGN_SECRET_MAX);
 		return -EINVAL;
 	}
@@ -111,6 +124,7 @@ static int set_user(struct access *a, const struct registry_login *login,
 		return r;
 	login_flight_drop(a->flight);
 	a->failing = false;
+	a->last_error[0] = '\0';
 	a->link->generation = session_generation(&a->session);
 	return 0;
 }
@@ -119,10 +133,11 @@ int access_set(struct access *a, const struct registry_login *login, uint64_t no
 {
 	struct secret password = SECRET_NULL;
 	struct secret secret_key = SECRET_NULL;
-	int r = read_secret(a, &login->password, "password", &password);
+	char why[SECRET_WHY_MAX];
+	int r = read_secrets(login, &password, &secret_key, why);
 
-	if (r == 0)
-		r = read_secret(a, &login->secret_key, "secret_key", &secret_key);
+	if (r < 0)
+		log_error("registry.secret", "registry=%s error=%s", a->registry, LOG_Q(why));
 	if (r == 0)
 		r = set_key(a, login, &secret_key);
 	if (r == 0)
@@ -132,6 +147,17 @@ int access_set(struct access *a, const struct registry_login *login, uint64_t no
 	secret_wipe(&password);
 	secret_wipe(&secret_key);
 	return r;
+}
+
+void access_status(const struct access *a, struct access_status *out)
+{
+	*out = (struct access_status){ .last_error = a->last_error, .n_logins = a->n_logins };
+	if (!session_logs_in(&a->session))
+		out->login = "none";
+	else if (a->failing)
+		out->login = "failing";
+	else
+		out->login = secret_given(session_token(&a->session)) ? "granted" : "waiting";
 }
 
 bool access_denied(struct access *a, uint64_t now_ms)
@@ -161,6 +187,7 @@ static void log_granted(struct access *a, const struct login_result *result)
 		log_debug("registry.login", "registry=%s node=%s ttl_s=%u", a->registry,
 			  result->node, result->ttl_s);
 	a->failing = false;
+	a->last_error[0] = '\0';
 }
 
 /* A text that repeats a secret is left out. */
@@ -172,6 +199,7 @@ static void log_failed(struct access *a, const struct login_result *result, uint
 	if (password[0] && strstr(why, password))
 		why = "a text that tells a secret";
 	a->failing = true;
+	snprintf(a->last_error, sizeof(a->last_error), "%.127s", why);
 	log_warning("registry.login_failed", "registry=%s node=%s code=%d error=%s retry_ms=%llu",
 		    a->registry, result->node, result->code, LOG_Q(why),
 		    (unsigned long long)(session_retry_ms(&a->session) - now_ms));
@@ -200,16 +228,15 @@ static void begin(struct access *a)
 		.connect_ms = a->connect_ms,
 		.total_ms = a->total_ms,
 	};
-	int r = login_flight_begin(a->flight, &request);
-	const struct login_result failed = {
-		.end = SESSION_REFUSED,
-		.node = "none",
-		.why = r == -ENOBUFS ? "user and password are too long for a login"
-				     : "out of memory",
-	};
+	struct login_result failed = { .end = SESSION_REFUSED, .node = "none" };
+	int r;
 
-	if (r < 0)
-		on_login(a, &failed);
+	a->n_logins++;
+	r = login_flight_begin(a->flight, &request);
+	if (r == 0)
+		return;
+	failed.why = r == -ENOBUFS ? "user and password are too long for a login" : "out of memory";
+	on_login(a, &failed);
 }
 
 void access_tick(struct access *a, uint64_t now_ms)

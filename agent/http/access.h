@@ -28,7 +28,9 @@ struct access {
 	struct login_flight *flight;
 	uint32_t connect_ms;
 	uint32_t total_ms;
-	bool failing;                       /* the log knows */
+	bool failing; /* the log knows */
+	uint32_t n_logins;
+	char last_error[128];               /* of a login; "" when the last one was granted */
 	char access_key[SIGN_NAME_MAX + 1]; /* "": nothing is signed */
 	char region[SIGN_NAME_MAX + 1];
 	struct secret secret_key;
@@ -53,6 +55,17 @@ void access_deinit(struct access *a);
  * A negative errno: one cannot be had, and the log says why; everything stays as it was.
  */
 int access_set(struct access *a, const struct registry_login *login, uint64_t now_ms);
+
+/* Can the secrets be had? 0, or a negative errno and why. Nothing is kept of them. */
+int access_check(const struct registry_login *login, char why[SECRET_WHY_MAX]);
+
+/* For tools; the sender's thread. */
+struct access_status {
+	const char *login; /* "none", "waiting" for the first, "granted", "failing" */
+	const char *last_error;
+	uint32_t n_logins;
+};
+void access_status(const struct access *a, struct access_status *out);
 
 /* A request was refused for want of rights. True: send it again, access_holds() says when. */
 bool access_denied(struct access *a, uint64_t now_ms);

@@ -371,6 +371,11 @@ const struct sender_counts *sender_counts(const struct sender *s, uint32_t regis
 	return &s->registries[registry].counts;
 }
 
+const struct access *sender_access(const struct sender *s, uint32_t registry)
+{
+	return &s->registries[registry].access;
+}
+
 struct calls *sender_calls(struct sender *s)
 {
 	return &s->calls;

@@ -49,6 +49,8 @@ void sender_stop(struct sender *s);
 uint32_t sender_n_registries(const struct sender *s);
 const char *sender_registry_name(const struct sender *s, uint32_t registry);
 const struct sender_counts *sender_counts(const struct sender *s, uint32_t registry);
+/* Only in the sender's thread. */
+const struct access *sender_access(const struct sender *s, uint32_t registry);
 /* For calls_do(): the owner that functions get is the sender. */
 struct calls *sender_calls(struct sender *s);
 

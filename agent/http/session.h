@@ -65,6 +65,11 @@ bool session_holds(const struct session *s, uint64_t now_ms);
 /* When session_take() or session_holds() change their answer by themselves. */
 uint64_t session_due_ms(const struct session *s, uint64_t now_ms);
 
+static inline bool session_logs_in(const struct session *s)
+{
+	return s->username[0] != '\0';
+}
+
 /* When the next login begins, holds or not. */
 static inline uint64_t session_retry_ms(const struct session *s)
 {
