@@ -121,6 +121,8 @@ def in_memory(pid, text):
             if "w" not in rights or "[vvar" in line:
                 continue
             start_at, end = (int(x, 16) for x in span.split("-"))
+            if end - start_at > 1 << 30:  # a sanitizer's own
+                continue
             try:
                 memory.seek(start_at)
                 n += memory.read(end - start_at).count(text.encode())
