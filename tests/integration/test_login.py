@@ -140,6 +140,24 @@ def test_a_password_is_in_one_place_of_memory(empty_host):
     assert in_memory(empty_host.agent.pid, PASSWORD) == 0  # the keeper has nothing to do with it
 
 
+def test_a_reload_reads_the_password_anew(empty_host):
+    """The old one is nowhere any more, and nobody was registered again."""
+    puppet = start(empty_host)
+    up(puppet, 3)
+    other = "Zw4-battery-staple"
+    with empty_host.keeper.lock:
+        empty_host.keeper.password = other
+    (empty_host.folder / "password").write_text(other)
+    empty_host.agent.ctl("reload")
+    until(lambda: len(empty_host.keeper.logins) == 2, "another login")
+    beats_on(empty_host)
+    pid = empty_host.agent.agent_pid()
+    assert (in_memory(pid, PASSWORD), in_memory(pid, other)) == (0, 1)
+    assert len(empty_host.registry.registers()) == 3
+    assert empty_host.keeper.refused == 0
+    check_hidden(empty_host)
+
+
 def test_an_open_secret_file_is_named_with_its_mode(empty_host):
     """At the start it is refused; an agent that comes back goes on without it, for the other registries' sake."""
     puppet = start(empty_host)
@@ -167,20 +185,21 @@ def signature(key, data):
 def test_requests_are_signed_each_anew(empty_host):
     """Every register and beat carries a signature of its own moment; the key itself goes nowhere."""
     empty_host.start_registry()
+    empty_host.keeper = empty_host.keep(Gatekeeper(empty_host.registry.port, user=None))
     conf = empty_host.folder / "onebeatd.conf"
-    conf.write_text(f"[registry default]\nurl = {empty_host.registry.address}\naccess_key = ak0\n"
+    conf.write_text(f"[registry default]\nurl = {empty_host.keeper.address}\naccess_key = ak0\n"
                     "secret_key_env = SECRET_KEY\n")
     empty_host.start_agent(urls=[], options=["-c", conf], env=dict(os.environ, SECRET_KEY="secretKey0"))
     puppet = empty_host.puppet()
     up(puppet, 1)
     beats_on(empty_host, 3)
-    requests = [r for r in empty_host.registry.requests() if r.method in ("POST", "PUT")]
+    targets = [path for _, path, _ in empty_host.keeper.seen]
     moments = set()
-    for request in requests:
-        assert "secretKey0" not in request.target
-        query = dict(urllib.parse.parse_qsl(request.target.split("?")[1]))
+    for target in targets:
+        assert "secretKey0" not in target
+        query = dict(urllib.parse.parse_qsl(target.split("?")[1]))
         assert query["ak"] == "ak0"
         assert query["data"].endswith("@@DEFAULT_GROUP@@orders")
         assert query["signature"] == signature("secretKey0", query["data"])
         moments.add(query["data"])
-    assert len(moments) == len(requests) >= 4
+    assert len(moments) == len(targets) >= 4
