@@ -93,7 +93,7 @@ def test_older_version_is_refused(empty_host, pairs):
 
 def test_missing_client_certificate_is_refused(empty_host, pairs):
     context = server_context(pairs["server"], client_ca=pairs["ca"].cert)
-    refused(empty_host, context, f"ca_file = {pairs['ca'].cert}\n")  # with TLS 1.3 it learns of it by a reset at any time
+    refused(empty_host, context, f"ca_file = {pairs['ca'].cert}\n")  # a reset, at any time with TLS 1.3
 
 
 def test_cluster_over_tls_with_certificates_and_login(empty_host, pairs):
