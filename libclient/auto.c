@@ -79,7 +79,7 @@ int onebeat_auto_new(struct onebeat_auto **out, const struct onebeat_auto_option
 	if (options->size != sizeof(*options))
 		return ONEBEAT_E_SIZE;
 	r = make(&a);
-	if (r < 0) {
+	if (r < 0 || !a) {
 		errno = -r;
 		return ONEBEAT_E_SYSTEM;
 	}

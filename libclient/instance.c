@@ -317,6 +317,14 @@ int onebeat_update(struct onebeat_instance *inst, const struct onebeat_spec *spe
 	return r;
 }
 
+static void set_enabled(struct onebeat_instance *inst, bool enabled)
+{
+	for (; inst; inst = inst->next) {
+		onebeat__encode_set_enabled(&inst->descriptor, enabled);
+		grant_changed(inst);
+	}
+}
+
 int onebeat_set_status(struct onebeat_instance *inst, int status)
 {
 	int r = onebeat__handle_enter_instance(inst);
@@ -324,10 +332,7 @@ int onebeat_set_status(struct onebeat_instance *inst, int status)
 	if (r < 0)
 		return r;
 	if (status == ONEBEAT_STATE_UP || status == ONEBEAT_STATE_DOWN) {
-		for (struct onebeat_instance *i = inst; i; i = i->next) {
-			onebeat__encode_set_enabled(&i->descriptor, status == ONEBEAT_STATE_UP);
-			grant_changed(i);
-		}
+		set_enabled(inst, status == ONEBEAT_STATE_UP);
 		r = carry_out_all(inst->ob, inst);
 	} else {
 		r = ONEBEAT_E_STATUS;

@@ -68,7 +68,7 @@ static CURLcode set_tls(CURL *easy, const struct registry_tls *tls)
 	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, tls->no_verify ? 0L : 1L);
 	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, tls->no_verify ? 0L : 2L);
 	if (tls->ca_file)
-		curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+		curl_easy_setopt(easy, CURLOPT_CAPATH, (char *)NULL);
 	r = set_text(easy, CURLOPT_CAINFO, tls->ca_file);
 	if (r == CURLE_OK)
 		r = set_text(easy, CURLOPT_SSLCERT, tls->client_cert);

@@ -73,7 +73,8 @@ static bool derive(struct sign_key *key, const char *secret, const char *region,
 
 bool sign_key_init(struct sign_key *key, const char *secret, const char *region, uint64_t epoch_ms)
 {
-	const size_t n_region = region ? strlen(region) : 0;
+	const char *const where = region ? region : "";
+	const size_t n_region = strlen(where);
 	const size_t n = strlen(secret);
 	char date[9];
 
@@ -85,7 +86,7 @@ bool sign_key_init(struct sign_key *key, const char *secret, const char *region,
 		key->n = n;
 		return true;
 	}
-	if (date_of(epoch_ms, date) && derive(key, secret, region, date))
+	if (date_of(epoch_ms, date) && derive(key, secret, where, date))
 		return true;
 	sign_key_wipe(key);
 	return false;

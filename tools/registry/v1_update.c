@@ -69,7 +69,7 @@ static bool has_service(const struct api *api, const struct api_request *req,
 
 void v1_update(struct api *api, const struct api_request *req, struct api_reply *out)
 {
-	struct store_spec spec = { .enabled = true };
+	struct store_spec spec = { .enabled = true, .weight = 1 };
 	struct store_update update = {
 		.enabled = &spec.enabled,
 		.weight = &spec.weight,
