@@ -11,7 +11,7 @@ from siege import n_descriptors, resident_kib
 
 GRACE_S = 5  # between two beats of a neighbour, whose period is 1 s
 GROWN_KIB = 32 * 1024
-WAIT_S = 8
+WAIT_S = 30  # for what takes two or three; ten, where a time-out passes
 
 
 
@@ -87,7 +87,7 @@ def test_broken_answers_to_a_beat(worlds, name):
     world = worlds[name]
     world.puppet.do("wait victim UP 20000")
     until(lambda: world.puppet.status("victim")["text"], lambda: world.puppet.status("victim"), seconds=WAIT_S)
-    until(lambda: len(world.server.of("beat", "victim")) >= 4, "beaten again", seconds=WAIT_S)
+    until(lambda: len(world.server.of("beat", "victim")) >= 2, "beaten again", seconds=WAIT_S)
     status = world.puppet.status("victim")
     assert status["state"] == "UP" and status["text"].isprintable(), status
     assert len(world.server.of("register", "victim")) == 1
