@@ -70,6 +70,8 @@ struct beat {
 	uint8_t group;            /* of instances that have the same one */
 	uint32_t n_request_body;  /* its last bytes: a full beat's body */
 	char *request;            /* rendered beat; malloc'ed */
+	bool long_head;           /* that one's head is longer than servers have to take */
+	bool head_refused;        /* one that long was refused, and it has not been a form yet */
 };
 
 /* Watcher only. A beat for a key, in no map yet. NULL: memory. */

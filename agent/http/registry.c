@@ -26,6 +26,7 @@
 #include "beat/dom2beat.h"
 
 #define CONNECTIONS_DEFAULT 1u
+#define HEADERS_ABOUT 512u       /* what stands round a target in a head, without the token */
 #define LINE_END " HTTP/1.1\r\n" /* of what nacos_beat_line() renders */
 /*
  * Registrations a second that a registry which lost its instances gets at most, however many nodes it has: 50,000
@@ -259,17 +260,29 @@ static size_t render_write(struct registry *r, struct beat *beat, enum machine_r
 	return n;
 }
 
+/* A POST whose head may be refused for its length goes as a form where that is known to help. */
+static enum http_method method_of(const struct registry *r, struct beat *beat,
+				  enum machine_request what, size_t n)
+{
+	if (what != MACHINE_POST)
+		return HTTP_DELETE;
+	n += HEADERS_ABOUT + (r->link.token ? r->link.token->n : 0);
+	beat->long_head = n > NACOS_HEAD_MAX;
+	return nacos_register_as_form(&r->api, n, beat->head_refused) ? HTTP_POST_FORM : HTTP_POST;
+}
+
 int registry_write(struct registry *r, struct beat *beat, enum machine_request what,
 		   uint32_t serial)
 {
 	uint32_t home = HTTP_NOWHERE;
 	int err = -ENOBUFS;
+	size_t n;
 
 	beat->write_api = (uint8_t)r->api.version;
-	if (render_write(r, beat, what, &home) > 0)
-		err = request_lane_submit_to(r->requests,
-					     what == MACHINE_POST ? HTTP_POST : HTTP_DELETE,
-					     r->target, beat->owner, beat, serial, home);
+	n = render_write(r, beat, what, &home);
+	if (n > 0)
+		err = request_lane_submit_to(r->requests, method_of(r, beat, what, n), r->target,
+					     beat->owner, beat, serial, home);
 	if (err == 0)
 		registry_count(what == MACHINE_POST ? &r->counts.registers
 						    : &r->counts.deregisters);

@@ -4,7 +4,8 @@
  *
  * Made once with all that does not change: libcurl formats a URL byte by byte, so the URL is
  * constant and what differs goes through CURLOPT_REQUEST_TARGET. A plain CUSTOMREQUEST sends no
- * Content-Length, which some servers want of a POST, hence the header.
+ * Content-Length, which some servers want of a POST, hence the header. A form has a body, which
+ * libcurl reads from the request's own target.
  *
  * The body is kept up to HTTP_BODY_MAX and read on to FRAMING_REPLY_MAX, as in the beat lane.
  */
@@ -19,15 +20,14 @@
 #include <onebeat/crashpoint.h>
 #include "http/framing.h"
 #include "http/https.h"
+#include "nacos/request.h"
 
 #define BODY_FIRST 512u
 #define MAX_IDLE_S 50L /* the servers close at 60 */
 
 static const char *const method_names[] = {
-	[HTTP_GET] = "GET",
-	[HTTP_POST] = "POST",
-	[HTTP_PUT] = "PUT",
-	[HTTP_DELETE] = "DELETE",
+	[HTTP_GET] = "GET", [HTTP_POST] = "POST",     [HTTP_POST_FORM] = "POST",
+	[HTTP_PUT] = "PUT", [HTTP_DELETE] = "DELETE",
 };
 
 static bool body_reserve(struct request_handle *handle, size_t n)
@@ -97,31 +97,78 @@ static bool add_token(struct curl_slist **list, const char *token)
 	return added;
 }
 
-/* The headers of an idle handle, with the token of the moment. 0 or -ENOMEM. */
-static int set_headers(struct request_handle *handle)
+/* The header lines of a request with or without a body. NULL when memory is out. */
+static struct curl_slist *make_headers(const char *token, const char *last)
 {
-	static const char *const lines[] = {
+	const char *const lines[] = {
 		("User-Agent: " CURL_GLUE_AGENT),
 		("Client-Version: " ONEBEAT_VERSION),
 		"Accept: application/json, */*",
-		"Content-Length: 0",
+		last,
 	};
-	const struct https_link *link = handle->nodes->link;
-	const char *token = https_token(link, handle->nodes->nodes[handle->node].base);
 	struct curl_slist *list = NULL;
 	bool fine = !token || add_token(&list, token);
 
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]) && fine; i++)
 		fine = add_line(&list, lines[i]);
-	if (!fine) {
-		curl_slist_free_all(list);
+	if (fine)
+		return list;
+	curl_slist_free_all(list);
+	return NULL;
+}
+
+/* Of an idle handle: what the next request is, but for its target. */
+static void set_form(struct request_handle *handle, bool form)
+{
+	handle->form = form;
+	curl_easy_setopt(handle->easy, CURLOPT_POSTFIELDS, NULL);
+	curl_easy_setopt(handle->easy, form ? CURLOPT_POST : CURLOPT_HTTPGET, 1L);
+	curl_easy_setopt(handle->easy, CURLOPT_HTTPHEADER,
+			 form ? handle->form_headers : handle->headers);
+}
+
+/* The headers of an idle handle, with the token of the moment. 0 or -ENOMEM. */
+static int set_headers(struct request_handle *handle)
+{
+	const struct https_link *link = handle->nodes->link;
+	const char *token = https_token(link, handle->nodes->nodes[handle->node].base);
+	struct curl_slist *headers = make_headers(token, "Content-Length: 0");
+	struct curl_slist *form_headers = make_headers(token, "Content-Type: " NACOS_FORM_TYPE);
+
+	if (!headers || !form_headers) {
+		curl_slist_free_all(headers);
+		curl_slist_free_all(form_headers);
 		return -ENOMEM;
 	}
-	curl_easy_setopt(handle->easy, CURLOPT_HTTPHEADER, list);
 	curl_slist_free_all(handle->headers);
-	handle->headers = list;
+	curl_slist_free_all(handle->form_headers);
+	handle->headers = headers;
+	handle->form_headers = form_headers;
+	set_form(handle, handle->form);
 	handle->generation = https_generation(link);
 	return 0;
+}
+
+/* The target as far as its query, and the query as the body. False when memory is out. */
+static bool set_target(struct request_handle *handle, const struct request *request)
+{
+	const char *target = request->target;
+	const char *query = strchr(target, '?');
+	bool form = request->method == HTTP_POST_FORM && query;
+	char *path = NULL;
+	bool fine;
+
+	if (form != handle->form)
+		set_form(handle, form);
+	if (!form)
+		return curl_easy_setopt(handle->easy, CURLOPT_REQUEST_TARGET, target) == CURLE_OK;
+	path = strndup(target, (size_t)(query - target));
+	fine = path && curl_easy_setopt(handle->easy, CURLOPT_REQUEST_TARGET, path) == CURLE_OK;
+	free(path);
+	/* Not copied: the request outlives its transfer. */
+	curl_easy_setopt(handle->easy, CURLOPT_POSTFIELDSIZE, (long)strlen(query + 1));
+	curl_easy_setopt(handle->easy, CURLOPT_POSTFIELDS, query + 1);
+	return fine;
 }
 
 int request_handle_init(struct request_handle *handle, struct curl_glue *glue,
@@ -151,6 +198,7 @@ void request_handle_deinit(struct request_handle *handle, struct curl_glue *glue
 	request_queue_free(handle->request);
 	curl_easy_cleanup(handle->easy);
 	curl_slist_free_all(handle->headers);
+	curl_slist_free_all(handle->form_headers);
 	curl_slist_free_all(handle->route);
 	free(handle->body);
 	*handle = (struct request_handle){ 0 };
@@ -160,7 +208,6 @@ int request_handle_begin(struct request_handle *handle, struct curl_glue *glue,
 			 struct request *request, uint32_t connect_ms, uint32_t total_ms)
 {
 	CURL *easy = handle->easy;
-	const char *target = request->target;
 
 	assert(!handle->request);
 	if (handle->generation != https_generation(handle->nodes->link) && set_headers(handle) < 0)
@@ -172,8 +219,7 @@ int request_handle_begin(struct request_handle *handle, struct curl_glue *glue,
 	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)total_ms);
 	if (curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method_names[request->method]) !=
 		    CURLE_OK ||
-	    curl_easy_setopt(easy, CURLOPT_REQUEST_TARGET, target) != CURLE_OK ||
-	    curl_glue_start(glue, easy) < 0)
+	    !set_target(handle, request) || curl_glue_start(glue, easy) < 0)
 		return -ENOMEM;
 	handle->request = request;
 	return 0;

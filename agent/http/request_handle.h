@@ -19,7 +19,9 @@ struct request_handle {
 	size_t size_body;
 	size_t n_wire; /* bytes of the body that came, kept or not */
 	struct curl_slist *headers;
-	uint32_t generation; /* of the token in the headers */
+	struct curl_slist *form_headers; /* those of a request with a body */
+	bool form;                       /* the easy handle is set up for one */
+	uint32_t generation;             /* of the token in the headers */
 	struct curl_slist *route;
 	const struct http_nodes *nodes;
 	char error[CURL_ERROR_SIZE];

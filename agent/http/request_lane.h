@@ -13,7 +13,8 @@ enum http_method {
 	HTTP_GET,
 	HTTP_POST,
 	HTTP_PUT,
-	HTTP_DELETE
+	HTTP_DELETE,
+	HTTP_POST_FORM /* what stands behind the target's '?' goes as the body, a form */
 };
 
 struct request_lane;

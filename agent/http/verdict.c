@@ -93,6 +93,10 @@ enum machine_outcome verdict_of(struct registry *registry, struct beat *beat, en
 	}
 	asked = (enum nacos_version)(call == NACOS_BEAT ? beat->request_api : beat->write_api);
 	nacos_judge(asked, call, result->status, result->body, result->n_body, o);
+	if (call == NACOS_REGISTER && o->head_refused && beat->long_head && !beat->head_refused) {
+		beat->head_refused = true;
+		return MACHINE_AGAIN;
+	}
 	if (o->verdict == NACOS_NO_API) {
 		if (registry_no_api(registry, asked, clock_now_ms()))
 			return MACHINE_AGAIN;

@@ -27,6 +27,7 @@ connections is beaten on time.
 
 import collections
 import json
+import urllib.parse
 
 import pytest
 
@@ -226,6 +227,39 @@ def test_answers_to_a_deregister(table, r):
     until(lambda: len(table.server.of("deregister", service)) >= 2, "asked again", seconds=WAIT_S)
     beats = [a.t for a in table.server.of("beat", service)]
     assert not beats or beats[-1] < table.server.of("deregister", service)[0].t, "not beaten any more"
+
+
+class TooLong(World):
+    """The server takes heads of 8 KiB, and forms of any length; it says so as Tomcat does."""
+
+    def __init__(self, folder, api):
+        super().__init__(folder, {("register", "long"): None}, api=api)
+        self.server.answers["register", "long"] = lambda conn: self.judge(conn)
+
+    def judge(self, conn):
+        long = len(self.server.asked[-1].target) > 8192
+        good = '{"code":0,"message":"success","data":"ok"}' if "/v3/" in self.server.asked[-1].target else "ok"
+        conn.sendall(reply(400, page("HTTP Status 400 – Bad Request"), close=True) if long else reply(200, good))
+        return not long
+
+
+@pytest.mark.parametrize("api, asked", [("v1", 2), ("v3", 1)])
+def test_what_is_too_long_for_a_head_goes_as_a_form(tmp_path, api, asked):
+    """Metadata of a thousand Chinese characters. v1 tries the query first, because some of its servers lose bodies."""
+    world = TooLong(tmp_path / api, api)
+    try:
+        value = "订" * 1000
+        world.puppet.register("long", service="long", ip="10.0.0.1", port=8080, beat_ms=1000, md__note=value)
+        world.puppet.do("wait long UP 20000")
+        requests = world.server.of("register", "long")
+        assert len(requests) == asked
+        form = dict(urllib.parse.parse_qsl(requests[-1].body))
+        assert "?" not in requests[-1].target and json.loads(form["metadata"]) == {"note": value}
+        world.puppet.do("update long service=long ip=10.0.0.1 port=8080 weight=2 md.note=short")
+        until(lambda: len(world.server.of("register", "long")) == asked + 1, "the update", seconds=WAIT_S)
+        assert "weight=2.0" in world.server.of("register", "long")[-1].target, "what is short goes by the query again"
+    finally:
+        world.stop()
 
 
 LOGGED = [("register", "403-json"), ("register", "503"), ("register", "greeting"), ("beat", "400"), ("beat", "500"),

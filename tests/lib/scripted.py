@@ -17,7 +17,7 @@ import urllib.parse
 
 import host as host_module
 
-Asked = collections.namedtuple("Asked", "t conn call service method target")
+Asked = collections.namedtuple("Asked", "t conn call service method target body")
 
 BEATEN = '{"clientBeatInterval":1000,"code":10200,"lightBeatEnabled":true}'
 
@@ -89,18 +89,20 @@ class Scripted:
             name, _, value = header.partition(":")
             if name.lower() == "content-length":
                 length = int(value)
-        stream.read(length)
+        body = stream.read(length).decode()
         method, target = line[0], line[1]
-        query = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(target).query))
+        query = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(target).query or body))
         beat = method == "PUT" or query.get("heartBeat") == "true"
         call = "beat" if beat else {"POST": "register", "DELETE": "deregister"}.get(method, "other")
         service = query.get("serviceName", "").rpartition("@@")[2]
-        return Asked(time.monotonic(), number, call, service, method, target)
+        return Asked(time.monotonic(), number, call, service, method, target, body)
 
     def answer(self, conn, asked):
         """False: the connection is done with."""
         answer = self.answers.get((asked.call, asked.service))
-        if answer is None:
+        if answer is None and "/v3/" in asked.target:
+            answer = reply(body='{"code":0,"message":"success","data":"ok"}', content_type="application/json")
+        elif answer is None:
             answer = reply(body=BEATEN, content_type="application/json") if asked.call == "beat" else reply()
         if callable(answer):
             return answer(conn)
@@ -120,14 +122,14 @@ class Scripted:
 
 
 class World:
-    """An agent that speaks v1 to one scripted server, a process with instances, and a neighbour among them."""
+    """An agent that speaks to one scripted server by one API, a process with instances, and a neighbour among them."""
 
-    def __init__(self, folder, answers):
+    def __init__(self, folder, answers, api="v1"):
         folder.mkdir(exist_ok=True)
         self.server = Scripted(answers)
         self.host = host_module.Host(folder)
         conf = folder / "onebeatd.conf"
-        conf.write_text(f"[registry main]\nurl = {self.server.address}\napi = v1\n")
+        conf.write_text(f"[registry main]\nurl = {self.server.address}\napi = {api}\n")
         self.agent = self.host.keep(host_module.Onebeatd(folder, [], options=["-c", conf]))
         self.host.agent = self.agent
         self.heard = folder / "events.jsonl"
