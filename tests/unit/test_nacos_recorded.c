@@ -9,6 +9,7 @@
  */
 #include <criterion/criterion.h>
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,9 +48,10 @@ static size_t unescape(char *text)
 	char *to = text;
 
 	for (const char *p = text; *p; p++) {
-		if (*p != '\\') {
-			*to++ = *p;
-		} else if (*++p == 'x') {
+		bool escaped = *p == '\\';
+
+		p += escaped;
+		if (escaped && *p == 'x') {
 			char digits[3] = { p[1], p[2] };
 
 			*to++ = (char)strtol(digits, NULL, 16);
