@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "spec.h"
+#include "alphabet.h"
 
 static bool is_named(const struct registries *r, const char *name)
 {
@@ -29,7 +29,7 @@ static int add(struct registries *out, const char *name, size_t n)
 	if (n > ONEBEAT_REGISTRY_MAX)
 		return ONEBEAT_E_REGISTRY_LONG;
 	for (size_t i = 0; i < n; i++) {
-		if (!onebeat__spec_allows(name[i], "._-"))
+		if (!alphabet_has(name[i], "._-"))
 			return ONEBEAT_E_REGISTRY_CHARS;
 	}
 	memcpy(to, name, n);

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "alphabet.h"
 #include "registries.h"
 
 #define BEAT_MAX_MS UINT32_C(120000)
@@ -40,13 +41,6 @@ static const struct text_rule text_rules[] = {
 	  ONEBEAT_E_NAMESPACE_LONG, ONEBEAT_E_NAMESPACE_CHARS },
 };
 
-/* Not isalnum(): the program's locale has no say. */
-bool onebeat__spec_allows(char c, const char *marks)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-	       (c && strchr(marks, c));
-}
-
 static int check_text(const struct onebeat_spec *spec, const struct text_rule *rule)
 {
 	const char *text;
@@ -57,7 +51,7 @@ static int check_text(const struct onebeat_spec *spec, const struct text_rule *r
 	if (strnlen(text, rule->max + 1) > rule->max)
 		return rule->too_long;
 	for (; *text; text++) {
-		if (!onebeat__spec_allows(*text, rule->marks))
+		if (!alphabet_has(*text, rule->marks))
 			return rule->bad_char;
 	}
 	return 0;

@@ -2,15 +2,11 @@
 #ifndef ONEBEAT_SPEC_H
 #define ONEBEAT_SPEC_H
 
-#include <stdbool.h>
-
 #include <onebeat/onebeat.h>
 
 #define SPEC_BEAT_MS_DEFAULT UINT32_C(5000)
 #define SPEC_BEAT_MS_MIN UINT32_C(1000)
 
-/* A letter, a digit or one of marks; not a NUL. */
-bool onebeat__spec_allows(char c, const char *marks);
 /* 0, or the code of the first rule that is broken, in the order of the public table. */
 int onebeat__spec_check(const struct onebeat_spec *spec);
 /* The part of it that metadata has; beat_ms as in the spec. */
