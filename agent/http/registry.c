@@ -192,10 +192,12 @@ bool registry_no_api(struct registry *r, enum nacos_version asked, uint64_t now_
 	enum nacos_advice advice = nacos_choice_no_api(&r->choice, asked, now_ms);
 
 	r->api.version = r->choice.version;
-	if (advice == NACOS_MOVED)
+	if (advice == NACOS_MOVED) {
+		route_api_changed(&r->route);
 		log_info("registry.api", "registry=%s from=%s to=%s reason=\"a server says so\"",
 			 r->options.name, nacos_version_name(asked),
 			 nacos_version_name(r->api.version));
+	}
 	return advice != NACOS_WAIT;
 }
 

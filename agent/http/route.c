@@ -10,7 +10,7 @@
  * Where the members are not known, or are not to be used (route = any), the hash still tells instances of different
  * owners apart, if the cluster has as many members as we have nodes. That is all that is needed to keep them from
  * waiting for each other. v3 hands nothing on: there an instance stays with the node that its hash chooses among
- * ours, because the next one does not know it.
+ * ours, because the next one does not know it. So it does when its owner cannot be matched.
  *
  * Servers that know but themselves are no cluster, whatever the list says. No clock here; the sender's thread only.
  */
@@ -170,6 +170,11 @@ void route_list_changed(struct route *route)
 	match(route);
 }
 
+void route_api_changed(struct route *route)
+{
+	route->epoch++;
+}
+
 /* The nth node of the list. */
 static uint8_t nth_node(const struct route *route, uint32_t n)
 {
@@ -194,7 +199,7 @@ struct http_way route_way(const struct route *route, const struct descriptor *d)
 	way.group = (uint8_t)owner;
 	if (known)
 		way.home = route->node_of[owner];
-	else if (route->api->version == NACOS_V3)
-		way.home = nth_node(route, owner);
+	if (way.home == HTTP_NOWHERE && route->api->version == NACOS_V3)
+		way.home = nth_node(route, responsible_index(tag, route->nodes->n_in));
 	return way;
 }

@@ -44,6 +44,8 @@ void route_told(struct route *route, const struct http_result *result, uint64_t 
 void route_trouble(struct route *route, uint64_t now_ms);
 /* The list of servers is another one. */
 void route_list_changed(struct route *route);
+/* Another API is spoken from now on. */
+void route_api_changed(struct route *route);
 
 uint64_t route_due_ms(const struct route *route);
 

@@ -174,3 +174,28 @@ Test(route, stays_with_a_node_of_v3)
 	cr_expect_eq(way_of(8081).home, 2);
 	fini();
 }
+
+/* The list has the cluster's own addresses, which need not be ours; any node will not do for v3 even then. */
+Test(route, stays_with_a_node_of_v3_whose_address_the_list_has_not)
+{
+	uint32_t epoch;
+
+	init(REGISTRY_ROUTE_AUTO);
+	told(200, "{\"code\":200,\"message\":null,\"data\":["
+		  "{\"state\":\"UP\",\"address\":\"nacos-0.nacos:8848\"},"
+		  "{\"state\":\"UP\",\"address\":\"10.1.0.2:8848\"},"
+		  "{\"state\":\"UP\",\"address\":\"nacos-2.nacos:8848\"}]}");
+	cr_assert_eq(route.n_owners, 3);
+	cr_expect_eq(way_of(8081).home, HTTP_NOWHERE, "v1 may ask anybody");
+	api.version = NACOS_V3;
+	epoch = route.epoch;
+	route_api_changed(&route);
+	cr_expect_neq(route.epoch, epoch, "instances keep the way of the other API");
+	for (uint16_t port = 8080; port < 8100; port++)
+		cr_expect_lt(way_of(port).home, 3, "port %u goes anywhere", port);
+	http_nodes_put(&nodes, 0, false);
+	route_list_changed(&route);
+	for (uint16_t port = 8080; port < 8100; port++)
+		cr_expect(way_of(port).home == 1 || way_of(port).home == 2, "port %u", port);
+	fini();
+}
