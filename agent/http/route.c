@@ -38,13 +38,15 @@ int route_init(struct route *route, const struct sender_registry_options *option
 				 .by = RESPONSIBLE_BY_ADDRESS,
 				 .epoch = 1 };
 	route->members = calloc(1, sizeof(*route->members));
-	return route->members ? 0 : -ENOMEM;
+	route->fresh = calloc(1, sizeof(*route->fresh));
+	return route->members && route->fresh ? 0 : -ENOMEM;
 }
 
 void route_deinit(struct route *route)
 {
 	free(route->members);
-	route->members = NULL;
+	free(route->fresh);
+	route->members = route->fresh = NULL;
 }
 
 static bool applies(const struct route *route)
@@ -107,8 +109,11 @@ static void say_unknown(struct route *route, const char *why)
 
 static void take_members(struct route *route)
 {
-	unsigned int version = route->members->version;
+	struct members *told = route->fresh;
+	unsigned int version = told->version;
 
+	route->fresh = route->members;
+	route->members = told;
 	route->told = false;
 	route->n_paths = 0;
 	if (version == 1 && route->by != RESPONSIBLE_BY_SERVICE) {
@@ -124,7 +129,7 @@ static void take_members(struct route *route)
 /* Silence and 5xx are no news of the members: what is known stays, and its owners' failures show by themselves. */
 void route_told(struct route *route, const struct http_result *result, uint64_t now_ms)
 {
-	struct members *m = route->members;
+	struct members *m = route->fresh;
 
 	route->asking = false;
 	if (result->end != HTTP_ANSWERED) {

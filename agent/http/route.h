@@ -20,6 +20,7 @@ struct route {
 	const struct nacos_api *api;
 	struct http_nodes *nodes;
 	struct members *members; /* as last told; malloc'ed */
+	struct members *fresh;   /* a reply is read into it */
 	uint32_t n_owners;       /* 0: not known */
 	uint8_t node_of[MEMBERS_MAX];
 	enum responsible_tag by;

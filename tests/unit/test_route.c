@@ -199,3 +199,15 @@ Test(route, stays_with_a_node_of_v3_whose_address_the_list_has_not)
 		cr_expect(way_of(port).home == 1 || way_of(port).home == 2, "port %u", port);
 	fini();
 }
+
+Test(route, keeps_its_owners_when_the_list_changes_after_an_error)
+{
+	init(REGISTRY_ROUTE_AUTO);
+	told_members("UP");
+	told(500, "caused: java.lang.Exception");
+	http_nodes_put(&nodes, 1, false);
+	route_list_changed(&route);
+	cr_expect_eq(route.n_owners, 3);
+	cr_expect_eq(way_of(8081).home, 2);
+	fini();
+}
