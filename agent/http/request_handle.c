@@ -121,7 +121,7 @@ static struct curl_slist *make_headers(const char *token, const char *last)
 static void set_form(struct request_handle *handle, bool form)
 {
 	handle->form = form;
-	curl_easy_setopt(handle->easy, CURLOPT_POSTFIELDS, NULL);
+	curl_easy_setopt(handle->easy, CURLOPT_POSTFIELDS, (char *)NULL);
 	curl_easy_setopt(handle->easy, form ? CURLOPT_POST : CURLOPT_HTTPGET, 1L);
 	curl_easy_setopt(handle->easy, CURLOPT_HTTPHEADER,
 			 form ? handle->form_headers : handle->headers);
