@@ -33,6 +33,7 @@ int access_init(struct access *a, const struct access_options *options, struct l
 		.registry = options->registry,
 		.api = options->api,
 		.link = options->link,
+		.nodes = nodes,
 		.connect_ms = options->connect_ms,
 		.total_ms = options->total_ms,
 	};
@@ -239,16 +240,23 @@ static void begin(struct access *a)
 	on_login(a, &failed);
 }
 
+/* Until an endpoint has told of servers there is nobody to ask, and that is no failure. */
+static bool can_ask(const struct access *a)
+{
+	return a->nodes->n_in > 0;
+}
+
 void access_tick(struct access *a, uint64_t now_ms)
 {
 	login_flight_tick(a->flight, now_ms);
-	if (session_take(&a->session, now_ms))
+	if (can_ask(a) && session_take(&a->session, now_ms))
 		begin(a);
 }
 
 uint64_t access_due_ms(const struct access *a, uint64_t now_ms)
 {
-	uint64_t session_ms = session_due_ms(&a->session, now_ms);
+	uint64_t session_ms = can_ask(a) ? session_due_ms(&a->session, now_ms)
+					 : session_hold_due_ms(&a->session, now_ms);
 	uint64_t flight_ms = login_flight_due_ms(a->flight);
 
 	return session_ms < flight_ms ? session_ms : flight_ms;

@@ -24,6 +24,7 @@ struct access {
 	const char *registry; /* its name, for the log */
 	const struct nacos_api *api;
 	struct https_link *link; /* learns of tokens */
+	const struct http_nodes *nodes;
 	struct session session;
 	struct login_flight *flight;
 	uint32_t connect_ms;

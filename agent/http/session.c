@@ -170,9 +170,15 @@ bool session_denied(struct session *s, uint64_t now_ms)
 	return true;
 }
 
+uint64_t session_hold_due_ms(const struct session *s, uint64_t now_ms)
+{
+	return session_holds(s, now_ms) ? s->hold_ms : CLOCK_NEVER;
+}
+
 uint64_t session_due_ms(const struct session *s, uint64_t now_ms)
 {
 	uint64_t due_ms = s->in_flight ? CLOCK_NEVER : s->due_ms;
+	uint64_t hold_due_ms = session_hold_due_ms(s, now_ms);
 
-	return session_holds(s, now_ms) && s->hold_ms < due_ms ? s->hold_ms : due_ms;
+	return hold_due_ms < due_ms ? hold_due_ms : due_ms;
 }

@@ -64,6 +64,8 @@ bool session_denied(struct session *s, uint64_t now_ms);
 bool session_holds(const struct session *s, uint64_t now_ms);
 /* When session_take() or session_holds() change their answer by themselves. */
 uint64_t session_due_ms(const struct session *s, uint64_t now_ms);
+/* When session_holds() alone does. */
+uint64_t session_hold_due_ms(const struct session *s, uint64_t now_ms);
 
 static inline bool session_logs_in(const struct session *s)
 {

@@ -133,6 +133,28 @@ Test(access, login_grants_a_token)
 	tear_down();
 }
 
+/* As before an endpoint's first answer. The login is not tried, fails not, and begins as soon as there is a server. */
+Test(access, login_waits_for_a_server)
+{
+	uint64_t now_ms;
+
+	set_up(1);
+	httprig_start(&rig, 0, grant_one);
+	http_nodes_put(&rig.nodes, 0, false);
+	set_password("Ge7", "-heim");
+	now_ms = clock_now_ms();
+	access_tick(&access_, now_ms);
+	cr_expect_eq(access_.n_logins, 0);
+	cr_expect_str_empty(access_.last_error);
+	cr_expect_gt(access_due_ms(&access_, now_ms), now_ms, "due again and again");
+	http_nodes_put(&rig.nodes, 0, true);
+	cr_expect_leq(access_due_ms(&access_, clock_now_ms()), clock_now_ms());
+	log_in();
+	cr_expect_eq(access_.n_logins, 1);
+	cr_expect(secret_given(session_token(&access_.session)));
+	tear_down();
+}
+
 /* A server of the other API says that it has no such path. */
 Test(access, login_tries_the_other_path)
 {
