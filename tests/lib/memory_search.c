@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -30,12 +31,12 @@ size_t memory_search(const char *half, const char *other_half)
 
 	cr_assert(maps && mem >= 0 && copy != MAP_FAILED);
 	while (fgets(line, sizeof(line), maps)) {
-		unsigned long from;
-		unsigned long to;
-		char rights[8];
+		char *rest; /* "FROM-TO rwxp ..." */
+		unsigned long from = strtoul(line, &rest, 16);
+		unsigned long to = strtoul(rest + 1, &rest, 16);
 
-		cr_assert_eq(sscanf(line, "%lx-%lx %4s", &from, &to, rights), 3);
-		if (rights[1] != 'w' || to - from > SHADOW ||
+		cr_assert(to > from && *rest == ' ');
+		if (rest[2] != 'w' || to - from > SHADOW ||
 		    ((unsigned long)copy >= from && (unsigned long)copy < to))
 			continue;
 		for (; from < to; from += size) {
