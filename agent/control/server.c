@@ -217,9 +217,14 @@ static void upgrade(struct client *c)
 /* tool_fd -1: SIGHUP. 0, or negative with a sentence. */
 static int begin_reload(struct server *s, int tool_fd, char error[CONFIG_ERROR_MAX])
 {
-	int r = is_leaving(s) ? config_fail(error, "the agent is leaving")
-			      : reload_begin(s->options.reload, tool_fd, error);
+	int r;
 
+	if (is_leaving(s))
+		r = config_fail(error, "the agent is leaving");
+	else if (!s->options.reload)
+		r = config_fail(error, "this agent has no configuration to read anew");
+	else
+		r = reload_begin(s->options.reload, tool_fd, error);
 	if (r < 0)
 		log_error("reload.refused", "error=%s next=\"nothing has changed\"", LOG_Q(error));
 	return r;

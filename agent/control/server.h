@@ -20,8 +20,8 @@ struct server_options {
 	struct sender *sender;
 	struct dom2beat *map;
 	struct events *events;
-	const struct reload_options *reload;
-	uint64_t started_ms; /* CLOCK_BOOTTIME */
+	const struct reload_options *reload; /* NULL: it cannot reload */
+	uint64_t started_ms;                 /* CLOCK_BOOTTIME */
 	pid_t keeper_pid;
 	uint32_t n_restarts;
 };
