@@ -75,7 +75,7 @@ def test_registered_when_it_listens_and_never_before(host):
     before = boottime_ms()
     server.do("listen")
     (post,) = until(host.registry.registers, "registered")
-    assert post.boottime_ms - before < 500
+    assert post.boottime_ms - before < 3000  # the next look at the port; sanitizers and a busy machine take their part
     until(lambda: state(host) == "UP", "up")
     killed = boottime_ms()
     os.killpg(server.process.pid, signal.SIGKILL)
