@@ -46,7 +46,7 @@ const struct config_key config_keys[CONFIG_KEYS_N] = {
 	AGENT("slots", slots, number, 8, ONEBEAT_SLOTS_MAX, "slots", "16384",
 	      "Most instances that the processes of one user may register."),
 	AGENT("beat_connections", beat_connections, number, 1, 16, "connections", "2",
-	      "Most connections to one registry address for beats."),
+	      "Most connections to one registry address for beats; eight times as many while it is slow."),
 	AGENT("request_connections", request_connections, number, 1, 16, "connections", "1",
 	      "Most connections to one registry address for everything else."),
 	AGENT("listen_grace_ms", listen_grace_ms, number, 100, 3600000, "ms", "5000",

@@ -4,7 +4,7 @@
  *
  * Beats wait in one queue. Whichever connection is idle takes the first of them, so a slow node
  * gets less and no beat waits behind another one's reply. Connections are opened when beats wait
- * and none is idle, up to n_connections a node, and are kept.
+ * and none is idle, and are kept (beat_connect.c).
  *
  * A suspect node gets at most one beat at a time, and only when its back-off is over: that one is
  * the probe. It is sent while other nodes do the work, so that a node that is back is noticed. When
@@ -28,6 +28,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "http/beat_connect.h"
 #include "http/beat_flight.h"
 #include "http/beat_place.h"
 #include "http/beat_slot.h"
@@ -40,7 +41,7 @@ static int node_init(struct beat_lane *lane, uint32_t node)
 
 	if (beat_head_render(&at->head, lane->nodes, node) < 0)
 		return -ENOMEM;
-	at->slots = calloc(lane->n_connections + 1, sizeof(*at->slots));
+	at->slots = calloc(beat_connect_most(lane) + 1, sizeof(*at->slots));
 	if (!at->slots)
 		return -ENOMEM;
 	while (at->n_slots <= lane->n_connections) {
@@ -177,42 +178,12 @@ static bool usable(const struct beat_lane *lane, uint32_t node)
 	return http_nodes_usable(lane->nodes, node, lane->now_ms);
 }
 
-static bool suspect(const struct beat_lane *lane, uint32_t node)
-{
-	return lane->nodes->nodes[node].retry_ms != 0;
-}
-
-static uint32_t count_slots(const struct beat_lane *lane, uint32_t node, enum beat_conn_state state)
-{
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < lane->at[node].n_slots; i++)
-		n += slot_at(lane, node, i)->conn.state == state && !slot_at(lane, node, i)->aside;
-	return n;
-}
-
-/* Beats are on their way to the node, or a connection is. */
-static bool node_works(const struct beat_lane *lane, uint32_t node)
-{
-	for (uint32_t i = 0; i < lane->at[node].n_slots; i++) {
-		if (slot_at(lane, node, i)->n_inflight > 0)
-			return true;
-	}
-	return count_slots(lane, node, BEAT_CONN_CONNECTING) > 0;
-}
-
-/* May the node be given (more) work? A suspect gets one piece at a time. */
-static bool admits(const struct beat_lane *lane, uint32_t node)
-{
-	return usable(lane, node) && (!suspect(lane, node) || !node_works(lane, node));
-}
-
 /* Gives a slot what it can take, and writes it. */
 static void fill(struct beat_lane *lane, struct beat_slot *slot)
 {
 	bool handed = false;
 
-	while (beat_slot_has_room(slot) && admits(lane, slot->node)) {
+	while (beat_slot_has_room(slot) && beat_connect_admits(lane, slot->node)) {
 		struct beat_record *beat = beat_place_take(slot);
 
 		if (!beat)
@@ -233,7 +204,8 @@ static void mend(struct beat_lane *lane, struct beat_slot *slot)
 	const struct http_node *node = &lane->nodes->nodes[slot->node];
 
 	if (slot->n_inflight == 0 &&
-	    (node->out || (slot->conn.state == BEAT_CONN_OPEN && !beat_slot_has_room(slot))))
+	    (node->out || beat_connect_spare(slot) ||
+	     (slot->conn.state == BEAT_CONN_OPEN && !beat_slot_has_room(slot))))
 		beat_conn_close(&slot->conn);
 	if (slot->conn.state != BEAT_CONN_CLOSED || slot->n_inflight == 0)
 		return;
@@ -243,82 +215,18 @@ static void mend(struct beat_lane *lane, struct beat_slot *slot)
 		beat_slot_abandon(slot, http_nodes_why(lane->nodes, slot->node));
 }
 
-/* Opens up to n of a node's closed slots; a suspect's only one. */
-static uint32_t connect_some(struct beat_lane *lane, uint32_t node, uint32_t n)
-{
-	uint32_t n_opened = 0;
-
-	for (uint32_t i = 0; i < lane->at[node].n_slots && n_opened < n; i++) {
-		struct beat_slot *slot = slot_at(lane, node, i);
-
-		if (slot->conn.state != BEAT_CONN_CLOSED || slot->n_inflight > 0 || slot->aside)
-			continue;
-		if (!admits(lane, node))
-			break;
-		beat_slot_open(slot);
-		n_opened++;
-	}
-	return n_opened;
-}
-
-static void connect_aside(struct beat_lane *lane, uint32_t node)
-{
-	struct beat_slot *slot = slot_at(lane, node, lane->n_connections);
-
-	if (lane->at[node].aside.queue.n > 0 && slot->conn.state == BEAT_CONN_CLOSED &&
-	    slot->n_inflight == 0 && admits(lane, node))
-		beat_slot_open(slot);
-}
-
-/* Connections for the beats that only this node is to get; for a suspect, one to probe it with. */
-static void connect_for_node(struct beat_lane *lane, uint32_t node)
-{
-	uint32_t n_coming = count_slots(lane, node, BEAT_CONN_CONNECTING);
-	uint32_t n_bound = lane->at[node].bound.queue.n;
-
-	if (lane->at[node].n_slots == 0)
-		return;
-	if (!usable(lane, node)) {
-		beat_flight_divert(lane, node);
-		return;
-	}
-	connect_aside(lane, node);
-	if (n_bound > n_coming)
-		connect_some(lane, node, n_bound - n_coming);
-	else if (suspect(lane, node) && lane->queue.n > 0 &&
-		 count_slots(lane, node, BEAT_CONN_OPEN) == 0)
-		connect_some(lane, node, 1);
-}
-
-/* Connections for the queue, spread over the healthy nodes from a random start. */
-static void connect_for_queue(struct beat_lane *lane)
-{
-	const uint32_t n_nodes = lane->nodes->n_nodes;
-	uint32_t start = http_nodes_start(lane->nodes);
-	uint32_t n_coming = 0;
-
-	for (uint32_t node = 0; node < n_nodes; node++) {
-		if (!suspect(lane, node))
-			n_coming += count_slots(lane, node, BEAT_CONN_CONNECTING);
-	}
-	for (uint32_t round = 0; round < lane->n_connections; round++) {
-		for (uint32_t i = 0; i < n_nodes && n_coming < lane->queue.n; i++) {
-			uint32_t node = (start + i) % n_nodes;
-
-			if (!suspect(lane, node))
-				n_coming += connect_some(lane, node, 1);
-		}
-	}
-}
-
 static void hand_out(struct beat_lane *lane)
 {
 	const uint32_t n_nodes = lane->nodes->n_nodes;
 
-	for (uint32_t round = 0; round <= lane->n_connections; round++) {
+	uint32_t n_slots = 1;
+
+	for (uint32_t round = 0; round < n_slots; round++) {
 		for (uint32_t i = 0; i < n_nodes; i++) {
 			uint32_t node = (lane->cursor + i) % n_nodes;
 
+			if (lane->at[node].n_slots > n_slots)
+				n_slots = lane->at[node].n_slots;
 			if (round < lane->at[node].n_slots)
 				fill(lane, slot_at(lane, node, round));
 		}
@@ -369,9 +277,7 @@ static void dispatch(struct beat_lane *lane)
 				mend(lane, slot_at(lane, node, i));
 		}
 		hand_out(lane);
-		for (uint32_t node = 0; node < lane->nodes->n_nodes; node++)
-			connect_for_node(lane, node);
-		connect_for_queue(lane);
+		beat_connect(lane);
 		fail_fast(lane);
 	} while (lane->stirred);
 }
@@ -468,5 +374,5 @@ uint64_t beat_lane_due_ms(const struct beat_lane *lane)
 
 uint32_t beat_lane_connections(const struct beat_lane *lane, uint32_t node)
 {
-	return count_slots(lane, node, BEAT_CONN_OPEN);
+	return beat_connect_count(lane, node, BEAT_CONN_OPEN);
 }

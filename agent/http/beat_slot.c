@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "http/beat_connect.h"
 #include "http/beat_flight.h"
 #include "http/beat_place.h"
 #include "http/health.h"
@@ -159,6 +160,8 @@ void beat_slot_hand(struct beat_slot *slot, struct beat_record *beat)
 		beat_flight_given_up(slot->lane, beat, "out of memory");
 		return;
 	}
+	if (slot->n_inflight == 0)
+		slot->asked_ms = lane->now_ms;
 	if (http_round_count(&beat->round) == 0)
 		beat->due_ms = lane->now_ms + timeouts->total_ms;
 	http_round_add(&beat->round, slot->node);
@@ -263,6 +266,7 @@ static void on_opened(void *ctx)
 	bool was_busy = enter(slot->lane);
 
 	slot->used_ms = slot->lane->now_ms;
+	slot->asked_ms = slot->lane->now_ms;
 	for (uint32_t i = 0; i < slot->n_inflight; i++) {
 		if (put(slot, slot->inflight[i]) == 0)
 			continue;
@@ -283,7 +287,10 @@ static void on_replied(void *ctx, const struct framing_reply *reply)
 	bool was_busy = enter(lane);
 	struct beat_record *beat = pop(slot);
 
+	if (!slot->aside)
+		beat_connect_took(lane, slot->node, lane->now_ms - slot->asked_ms);
 	slot->used_ms = lane->now_ms;
+	slot->asked_ms = lane->now_ms;
 	lane->at[slot->node].answered_ms = lane->now_ms;
 	lane->at[slot->node].credit = BREAKS_FORGIVEN;
 	learn_limit(slot, reply);

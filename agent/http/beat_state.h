@@ -2,7 +2,7 @@
 #ifndef HTTP_BEAT_STATE_H
 #define HTTP_BEAT_STATE_H
 
-/* What the files of the beat lane share: beat_lane.c, beat_slot.c, beat_flight.c. */
+/* What the files of the beat lane share: beat_lane.c and its beat_*.c. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,7 +28,8 @@ struct beat_slot {
 	struct beat_record *inflight[BEAT_DEPTH];
 	uint32_t n_inflight;
 	uint32_t n_written; /* requests, since it was opened */
-	uint64_t used_ms;
+	uint64_t used_ms;   /* opened, or answered, last */
+	uint64_t asked_ms;  /* when the oldest in flight had the connection for itself */
 };
 
 /* Beats that are to be sent to one node and nowhere else. */
@@ -39,8 +40,9 @@ struct beat_waiting {
 
 /* One node, as the lane sees it. */
 struct beat_node {
-	struct beat_slot *slots; /* lane->n_connections, and the one aside */
+	struct beat_slot *slots; /* lane->n_connections, the one aside, those of a slow node */
 	uint32_t n_slots;        /* 0: it was never used */
+	uint32_t n_slow;         /* replies in a row that took long; saturates */
 	struct beat_head head;
 	uint32_t limit;       /* requests that it takes on a connection; 0: unknown */
 	uint64_t answered_ms; /* when a whole reply came last; 0: never */
