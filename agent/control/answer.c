@@ -38,6 +38,8 @@ static enum onebeat_state state_of(const struct dom2beat_node *node)
 	uint32_t want = atomic_load_explicit(&beat->want_version, memory_order_relaxed);
 	uint32_t machine = atomic_load_explicit(&beat->state, memory_order_relaxed);
 
+	if (node->version == 0)
+		return ONEBEAT_STATE_WAITING; /* it has just been entered; its holders follow */
 	if (node->n_holders == 0)
 		return machine == MACHINE_GONE ? ONEBEAT_STATE_GONE : ONEBEAT_STATE_LEAVING;
 	if (want == 0)

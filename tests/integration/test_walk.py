@@ -307,7 +307,7 @@ def test_beat_scheduled_then_register_then_first_beat_after_its_answer(empty_hos
     puppet = program(empty_host, spec=SPEC + " port=8080 md.preserved.heart.beat.interval=1000 beat_ms=1000")
     puppet.do("autostart")
     until(lambda: agent.status()["dom2BeatSize"] == 1, "entered in dom2Beat")
-    assert agent.instance("orders")["state"] == "REGISTERING"
+    until(lambda: agent.instance("orders")["state"] == "REGISTERING", "registering, and nothing else follows")
     registry.kill(signal.SIGCONT)
     attended(puppet, 1)
     first = until(lambda: registry.beats("orders"), "the first beat")[0]
