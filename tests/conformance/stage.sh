@@ -9,7 +9,7 @@ conform() {
 	env PYTHONDONTWRITEBYTECODE=1 tests/conformance/conform "$@" build
 }
 
-# Twenty seconds of what tests/run --long does for a quarter of an hour, and two liars.
+# Twenty seconds of what tests/run --long does for a quarter of an hour, of a cluster too, and two liars.
 long_in_short() {
 	local short=(env PYTHONDONTWRITEBYTECODE=1 tests/conformance/long --minutes 0.33 --instances 100 --kill-every 5
 		--scale 2) lie
@@ -17,6 +17,7 @@ long_in_short() {
 		refuse "long refuses a registry that $lie" '^    at .* (is unhealthy|of 50 are listed)' \
 			"${short[@]}" --lie "$lie" build &
 	done
+	"${short[@]}" --target embedded:2,nodes=3 build &
 	"${short[@]}" build
 	wait
 }
@@ -24,7 +25,7 @@ long_in_short() {
 # What is not CI's: every target of which there is one, each so many minutes.
 run_long() {
 	local target
-	for target in embedded:{1.4,2,3,3-no-v1,3.2} embedded:{2,3.2},login rnacos; do
+	for target in embedded:{1.4,2,3,3-no-v1,3.2} embedded:{2,3.2},login embedded:2,nodes=3 rnacos; do
 		env PYTHONDONTWRITEBYTECODE=1 tests/conformance/long --minutes "$1" --target "$target" build
 	done
 }

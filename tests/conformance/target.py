@@ -39,9 +39,14 @@ class Target:
         self.session = None  # (token, until when)
         self.registered = set()  # what may be left behind
 
-    def wire(self, **kwargs):
+    @property
+    def urls(self):
+        """Of all its servers."""
+        return [self.url]
+
+    def wire(self, url=None, **kwargs):
         kwargs.setdefault("token", self.token if self.user else None)
-        return Wire(self.url, **kwargs)
+        return Wire(url or self.url, **kwargs)
 
     def seconds(self, server_seconds):
         """How long so many seconds of the server's clock are here."""

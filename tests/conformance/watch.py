@@ -8,6 +8,7 @@ import time
 import rnacos
 from by_agent import AgentHost
 from case import Story
+from cluster import Cluster, Schedule
 from host import until
 from proxy import Proxy, beat_reply
 from suite import say
@@ -15,20 +16,22 @@ from target import Embedded, Target, Unfit
 from wire import Instance, Reply
 
 PER_PROCESS = 50
+PERIOD_MS = 5000  # of a beat, by the server's clock
 TIME_OUT_S = 15  # the server's, after which who is not beaten is unhealthy
 SHOWN_MAX = 20
 
 
 class Watcher:
-    """Asks for every service's list, round and round, by connections of its own."""
+    """Asks one server for every service's list, round and round, by connections of its own."""
 
-    def __init__(self, target, services, each, step_s):
-        self.target, self.services, self.each, self.step_s = target, services, each, step_s
+    def __init__(self, target, url, services, each, step_s):
+        self.target, self.url, self.services, self.each, self.step_s = target, url, services, each, step_s
         self.api = target.apis[0]
         self.moments, self.looks, self.longest_s = [], 0, 0.0
-        self.excused = threading.Event()  # the registry is being restarted
+        self.excused = threading.Event()  # the server is being restarted
+        self.bound_s = None  # or it is back, and has so long until the looks count again
         self.ended = threading.Event()
-        self.wire = target.wire()
+        self.wire = target.wire(url)
         self.thread = threading.Thread(target=self.go_round)
 
     def look(self, service):
@@ -47,6 +50,9 @@ class Watcher:
     def go_round(self):
         start = last = time.monotonic()
         while not self.ended.is_set():
+            if self.excused.is_set() and not self.is_well_again():
+                self.ended.wait(0.1)
+                continue
             for service in self.services:
                 excused = self.excused.is_set()
                 wrong = self.look(service)
@@ -57,8 +63,22 @@ class Watcher:
             self.longest_s, last = max(self.longest_s, now - last), now
             self.ended.wait(self.step_s)
 
+    def excuse_until_well(self, bound_s):
+        self.bound_s, self.back_s = bound_s, time.monotonic()
+
+    def is_well_again(self):
+        """Of one that is excused: whether its looks count from now on. Not while nobody says that it is back."""
+        if self.bound_s is None:
+            return False
+        over = time.monotonic() - self.back_s
+        if not self.all_well() and over < self.bound_s:
+            return False
+        self.bound_s = None
+        self.excused.clear()
+        return True
+
     def all_well(self):
-        wire = self.target.wire()
+        wire = self.target.wire(self.url)
         try:
             for service in self.services:
                 hosts = self.api.hosts(self.api.list(wire, service))
@@ -112,7 +132,11 @@ class Behind(Embedded):
 
 
 def target_of(given, folder):
-    what, _, login = given.target.partition(",")
+    what, _, more = given.target.partition(",")
+    nodes = int(more.removeprefix("nodes=")) if more.startswith("nodes=") else 1
+    login = more == "login"
+    if more and nodes == 1 and not login:
+        raise Unfit(f"target '{given.target}': behind the comma stands login, or nodes= and a number above 1")
     place = folder / "registry"
     place.mkdir()
     user = "conform:secretword" if login else None
@@ -122,13 +146,15 @@ def target_of(given, folder):
         return target
     if not what.startswith("embedded:"):
         return Target(what, given.user)
+    if nodes > 1:
+        return Cluster(what.removeprefix("embedded:"), place, nodes, given.scale)
     target = (Behind if given.lie else Embedded)(what.removeprefix("embedded:"), place, user, 60 if login else None)
     target.lie, target.scale = given.lie, given.scale
     return target
 
 
 def restart(target, watcher):
-    """Stops and starts the registry; returns (seconds that it was away, seconds until all are back and healthy)."""
+    """Stops and starts the registry; returns (seconds that it was away, and until all are back and healthy; bound)."""
     watcher.excused.set()
     stopped = time.monotonic()
     target.stop()
@@ -143,13 +169,16 @@ def restart(target, watcher):
     return up - stopped, back - up, bound
 
 
-def live_through(given, target, host, watcher, figures):
-    """Kills and restarts until the time is over; returns what was wrong."""
+def live_through(given, target, host, watchers, figures):
+    """Kills, restarts and whatever else befalls it until the time is over; returns what was wrong."""
+    watcher = watchers[0]
+    schedule = Schedule(target.troubles(given.minutes * 60, watchers) if isinstance(target, Cluster) else [])
     start = time.monotonic()
     end = start + given.minutes * 60
     half, next_kill = (start + end) / 2, start + given.kill_every
     faults, restarted = [], not target.restarts_alone or bool(given.lie)
     while (now := time.monotonic()) < end:
+        schedule.go_on()
         if not restarted and now >= half:
             restarted = True
             away, back, bound = restart(target, watcher)
@@ -162,6 +191,9 @@ def live_through(given, target, host, watcher, figures):
             host.killed.append(time.monotonic() - now)
             next_kill = now + given.kill_every
         watcher.ended.wait(0.1)
+    figures += schedule.told
+    if schedule.troubles:
+        faults.append(f"the time was over before: {', '.join(what for _, what, _ in schedule.troubles)}")
     return faults
 
 
@@ -173,30 +205,35 @@ def run_on(given, target, folder):
         processes = max(1, given.instances // PER_PROCESS)
         each = min(given.instances, PER_PROCESS)
         story = Story(target, target.apis[0])
-        host = AgentHost(folder, story)
+        host = AgentHost(folder, story, target.urls)
         host.killed = []
         try:
-            crowd = host.crowd(processes, each)
+            crowd = host.crowd(processes, each, int(PERIOD_MS / given.scale))
             crowd.up()
             services = [Instance(service=f"crowd-{p}", ns=story.ns) for p in range(processes)]
-            watcher = Watcher(target, services, each, min(1.0, given.minutes))
-            until(watcher.all_well, "all are listed and healthy", 30, step=0.2)
-            watcher.thread.start()
+            watchers = [Watcher(target, url, services, each, min(1.0, given.minutes)) for url in target.urls]
+            until(lambda: all(w.all_well() for w in watchers), "all are listed and healthy", 30, step=0.2)
             try:
-                faults = live_through(given, target, host, watcher, figures)
+                for watcher in watchers:
+                    watcher.thread.start()
+                faults = live_through(given, target, host, watchers, figures)
             finally:
-                watcher.stop()
+                for watcher in watchers:
+                    watcher.stop()
+            moments = [f"server {i}: {moment}" for i, w in enumerate(watchers) for moment in w.moments] \
+                if len(watchers) > 1 else watchers[0].moments
             figures += [f"{processes * each} instances of {processes} processes for {given.minutes * 60:.0f} s",
-                        f"{watcher.looks} lists were looked at, the longest round took {watcher.longest_s:.1f} s",
+                        f"{sum(w.looks for w in watchers)} lists were looked at, the longest round took "
+                        f"{max(w.longest_s for w in watchers):.1f} s",
                         f"{len(host.killed)} kills of the agent, the slowest answered again after "
                         f"{max(host.killed, default=0):.2f} s",
-                        f"{len(watcher.moments)} moments with somebody absent or unhealthy"]
-            faults += watcher.moments[:SHOWN_MAX]
+                        f"{len(moments)} moments with somebody absent or unhealthy"]
+            faults += moments[:SHOWN_MAX]
             states = crowd.states()
             if states != {"UP": processes * each}:
                 faults.append(f"at the end the processes are told {states}")
             host.agent.ctl("leave", check=False)
-            until(lambda: not any(watcher.api.hosts(watcher.api.list(story.wire, s)) for s in services),
+            until(lambda: not any(story.api.hosts(story.api.list(story.wire, s)) for s in services),
                   "all are gone after onebeatctl leave", 30, step=0.2)
         finally:
             host.stop()
