@@ -10,7 +10,7 @@ stage_bench() { # the figures come out and make sense
 	local bench case
 	built build all || return
 	mkdir -p build/bench
-	for bench in shm adopt; do
+	for bench in shm adopt comeback; do
 		check "bench: $bench" tests/bench/run "$bench" --short --json "build/bench/$bench.json"
 		# What was measured is in the log of the stage, whether it is good or bad.
 		[[ ! -e build/bench/$bench.json ]] || tests/bench/run "$bench" --judge "build/bench/$bench.json" | indented
