@@ -73,20 +73,14 @@ static struct onebeat_instance *find_same(struct onebeat *ob, const struct encod
 	return NULL;
 }
 
-/* A free place; one that is only waiting to leave is the next best. */
+/* One that waits to leave keeps its place: an agent that never heard of it would keep the instance registered. */
 static struct onebeat_instance *find_free(struct onebeat *ob)
 {
-	struct onebeat_instance *leaving = NULL;
-
 	for (uint32_t i = 0; i < ob->n_instances; i++) {
-		struct onebeat_instance *inst = &ob->instances[i];
-
-		if (!inst->used)
-			return inst;
-		if (inst->leaving)
-			leaving = inst;
+		if (!ob->instances[i].used)
+			return &ob->instances[i];
 	}
-	return leaving;
+	return NULL;
 }
 
 /* One that was about to leave keeps what it had asked for: the answer will be for the same instance. */

@@ -2,6 +2,7 @@
 """Somebody is away: the registry, the agent, the keeper, or the lease's descriptor."""
 
 import os
+import re
 import signal
 import socket
 import struct
@@ -10,7 +11,9 @@ import time
 
 import pytest
 
-from host import BIN, alive, boottime_ms, restart_both, until
+from host import BIN, PuppetError, alive, boottime_ms, restart_both, until
+
+FULL = -36  # ONEBEAT_E_FULL
 
 
 def up(puppet, name="a"):
@@ -184,6 +187,33 @@ def test_deregistered_before_the_keepers_death_was_noticed_is_gone(host):
     puppet.do("deregister a")
     until(lambda: host.registry.deregisters("orders"), "deregistered")
     until(lambda: host.instance("orders") is None, "forgotten")
+
+
+def test_withdrawals_that_nobody_heard_keep_their_places(host):
+    """A full handle says so, and does not forget what it has withdrawn while keeper and agent are away."""
+    puppet = host.puppet()
+    for i in range(16):
+        puppet.register(f"i{i}", service="orders", ip="10.0.0.1", port=8000 + i)
+    for i in range(16):
+        up(puppet, f"i{i}")
+    agent = host.agent.agent_pid()
+    host.agent.kill()
+    os.kill(agent, signal.SIGKILL)
+    until(lambda: not alive(agent), "the agent is gone too")
+    with pytest.raises(PuppetError):
+        puppet.do("attend")  # now it knows
+    for i in (3, 7):
+        puppet.do(f"deregister i{i}")
+    with pytest.raises(PuppetError) as refused:
+        puppet.register("new", service="orders", ip="10.0.0.1", port=9000)
+    assert refused.value.code == FULL
+    host.start_agent()
+    puppet.attach()
+    until(lambda: puppet.do("attend") == "" and len(host.registry.deregisters()) == 2, "both are withdrawn", 20)
+    assert {f"port={8000 + i}" for i in (3, 7)} == {re.search(r"port=\d+", d.target)[0] for d in host.registry.deregisters()}
+    puppet.register("new", service="orders", ip="10.0.0.1", port=9000)
+    up(puppet, "new")
+    assert len(host.registry.deregisters()) == 2
 
 
 def test_leave_deregisters_all_and_stops(host):
