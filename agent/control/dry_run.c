@@ -19,6 +19,7 @@
 #include "control/dry_spec.h"
 #include "http/curl_glue.h"
 #include "nacos/request.h"
+#include "nacos/sign.h"
 
 #define LINE_END " HTTP/1.1\r\n" /* of what nacos_beat_line() renders */
 
@@ -26,7 +27,7 @@ struct dry_run {
 	FILE *out;
 	const struct config_registry *registry;
 	struct nacos_api api;
-	const struct descriptor *d;
+	struct descriptor *d;
 	const char *base; /* of the server that is shown */
 	char text[NACOS_TARGET_MAX];
 	char body[NACOS_TARGET_MAX]; /* "": none */
@@ -44,7 +45,7 @@ static const struct config_registry *find_registry(const struct config *cfg, con
 /* What makes a request one of this registry's user. It goes nowhere, so the secret is not even read. */
 static const char *signature_of(const struct config_registry *r)
 {
-	return r->access_key ? "&signature=***&data=***&ak=***" : "";
+	return r->access_key ? sign_params_shown(r->region != NULL) : "";
 }
 
 static void put_headers(const struct dry_run *run, const char *body)
@@ -145,33 +146,50 @@ static int show(struct dry_run *run)
 	return ferror(run->out) ? -EIO : 0;
 }
 
-int dry_run(const struct config *cfg, const char *spec, FILE *out, char error[CONFIG_ERROR_MAX])
+/* What is to be shown of one of its registries. */
+static int prepare(struct dry_run *run, const struct config *cfg, const struct descriptor *d,
+		   char error[CONFIG_ERROR_MAX])
 {
-	CLEANUP(free_p) struct dry_run *run = calloc(1, sizeof(*run));
-	struct descriptor *d = run ? dry_spec_parse(spec, error) : NULL;
-	struct descriptor *whole = NULL;
-	int r = -EINVAL;
-
-	if (!run)
-		return config_fail(error, "out of memory");
-	if (!d)
-		return -EINVAL;
-	*run = (struct dry_run){ .out = out, .registry = find_registry(cfg, d->registry) };
-	if (run->registry)
-		run->base = server_of(run->registry);
+	run->registry = find_registry(cfg, d->registry);
 	if (!run->registry)
-		(void)config_fail(error, "--dry-run: registry '%s' is not configured", d->registry);
-	else if (!run->base)
-		(void)config_fail(
+		return config_fail(error, "--dry-run: registry '%s' is not configured",
+				   d->registry);
+	run->base = server_of(run->registry);
+	if (!run->base)
+		return config_fail(
 			error,
 			"--dry-run: registry '%s': its endpoint would have to be asked for a server",
 			run->registry->name);
-	else
-		whole = complete(cfg, run->registry, d, error);
-	run->d = whole;
-	if (whole)
+	run->d = complete(cfg, run->registry, d, error);
+	return run->d ? 0 : -EINVAL;
+}
+
+/* One registry of those that the spec names; out NULL: only whether it could be shown. */
+static int show_one(const struct config *cfg, const struct dry_instance *instance, uint32_t k,
+		    FILE *out, char error[CONFIG_ERROR_MAX])
+{
+	CLEANUP(free_p) struct dry_run *run = calloc(1, sizeof(*run));
+	int r;
+
+	if (!run)
+		return config_fail(error, "out of memory");
+	run->out = out;
+	r = prepare(run, cfg, instance->at[k], error);
+	if (r == 0 && out)
 		r = show(run);
-	descriptor_unref(whole);
-	descriptor_unref(d);
+	descriptor_unref(run->d);
+	return r;
+}
+
+int dry_run(const struct config *cfg, const char *spec, FILE *out, char error[CONFIG_ERROR_MAX])
+{
+	struct dry_instance instance;
+	int r = dry_spec_parse(&instance, spec, error);
+
+	for (uint32_t k = 0; k < instance.n && r == 0; k++)
+		r = show_one(cfg, &instance, k, NULL, error);
+	for (uint32_t k = 0; k < instance.n && r == 0; k++)
+		r = show_one(cfg, &instance, k, out, error);
+	dry_instance_deinit(&instance);
 	return r;
 }

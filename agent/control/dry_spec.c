@@ -30,6 +30,8 @@ struct dry_spec {
 	struct onebeat_numbers numbers;
 	double weight;
 	char *error;
+	uint32_t registry; /* of the list, the one whose turn it is */
+	uint32_t n_registries;
 };
 
 static const char *const names[] = { "service",   "port",   "ip",      "group",     "cluster",
@@ -110,6 +112,27 @@ static int set_flag(struct dry_spec *d, const char *key, const char *value, uint
 	return 0;
 }
 
+/* Of the names of a list the one whose turn it is; each is judged when it is its turn. */
+static int set_registry(struct dry_spec *d, const char *value)
+{
+	const char *name = value;
+	size_t n = strcspn(name, ",");
+
+	for (d->n_registries = 1; value[strcspn(value, ",")]; d->n_registries++) {
+		value += strcspn(value, ",") + 1;
+		if (d->n_registries == d->registry) {
+			name = value;
+			n = strcspn(name, ",");
+		}
+	}
+	if (d->n_registries > ONEBEAT_REGISTRIES_MAX)
+		return config_fail(d->error, "--dry-run: %u registries, at most %u can be named",
+				   d->n_registries, ONEBEAT_REGISTRIES_MAX);
+	if (n == 0 && d->n_registries > 1)
+		return config_fail(d->error, "--dry-run: key 'registry': a name is empty");
+	return put_field(d, ONEBEAT_FIELD_REGISTRY, name, n);
+}
+
 static int unknown(struct dry_spec *d, const char *key)
 {
 	const char *near = nearest_word(key, names, N_NAMES);
@@ -130,16 +153,18 @@ static int set_pair(struct dry_spec *d, const char *key, const char *value)
 	static const struct {
 		const char *name;
 		enum onebeat_field type;
-	} texts[] = {
-		{ "service", ONEBEAT_FIELD_SERVICE },     { "ip", ONEBEAT_FIELD_IP },
-		{ "group", ONEBEAT_FIELD_GROUP },         { "cluster", ONEBEAT_FIELD_CLUSTER },
-		{ "namespace", ONEBEAT_FIELD_NAMESPACE }, { "registry", ONEBEAT_FIELD_REGISTRY }
-	};
+	} texts[] = { { "service", ONEBEAT_FIELD_SERVICE },
+		      { "ip", ONEBEAT_FIELD_IP },
+		      { "group", ONEBEAT_FIELD_GROUP },
+		      { "cluster", ONEBEAT_FIELD_CLUSTER },
+		      { "namespace", ONEBEAT_FIELD_NAMESPACE } };
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
 		if (strcmp(key, texts[i].name) == 0)
 			return put_field(d, texts[i].type, value, strlen(value));
 	}
+	if (strcmp(key, "registry") == 0)
+		return set_registry(d, value);
 	if (strncmp(key, METADATA_PREFIX, strlen(METADATA_PREFIX)) == 0)
 		return put_pair(d, key + strlen(METADATA_PREFIX), value);
 	if (strcmp(key, "port") == 0)
@@ -204,7 +229,9 @@ static int encode(struct dry_spec *d, const char *spec)
 	return r == 0 ? put_field(d, ONEBEAT_FIELD_METADATA, d->metadata, d->n_metadata) : r;
 }
 
-struct descriptor *dry_spec_parse(const char *spec, char error[CONFIG_ERROR_MAX])
+/* As it goes to registry k of the list, whose length it tells. NULL with a sentence. */
+static struct descriptor *parse_one(const char *spec, uint32_t k, uint32_t *n_registries,
+				    char error[CONFIG_ERROR_MAX])
 {
 	CLEANUP(free_p) struct dry_spec *d = calloc(1, sizeof(*d));
 	struct descriptor *out = NULL;
@@ -217,9 +244,49 @@ struct descriptor *dry_spec_parse(const char *spec, char error[CONFIG_ERROR_MAX]
 	}
 	d->error = error;
 	d->weight = 1;
+	d->registry = k;
+	d->n_registries = 1;
 	d->numbers.flags = ONEBEAT_DESC_ENABLED | ONEBEAT_DESC_EPHEMERAL;
 	r = encode(d, spec);
 	if (r == 0 && decode_descriptor(d->payload.words, (uint32_t)d->n, &out, why) < 0)
 		(void)config_fail(error, "--dry-run: %s", why[0] ? why : "out of memory");
+	*n_registries = d->n_registries;
 	return out;
+}
+
+static bool is_twice(const struct dry_instance *instance, const char *registry)
+{
+	for (uint32_t i = 0; i < instance->n; i++) {
+		if (strcmp(instance->at[i]->registry, registry) == 0)
+			return true;
+	}
+	return false;
+}
+
+int dry_spec_parse(struct dry_instance *out, const char *spec, char error[CONFIG_ERROR_MAX])
+{
+	uint32_t n = 1;
+
+	*out = (struct dry_instance){ 0 };
+	for (uint32_t k = 0; k < n; k++) {
+		struct descriptor *d = parse_one(spec, k, &n, error);
+		bool twice = d && is_twice(out, d->registry);
+
+		if (twice)
+			(void)config_fail(error, "--dry-run: registry '%s' is named twice",
+					  d->registry);
+		if (!d || twice) {
+			descriptor_unref(d);
+			return -EINVAL;
+		}
+		out->at[out->n++] = d;
+	}
+	return 0;
+}
+
+void dry_instance_deinit(struct dry_instance *instance)
+{
+	for (uint32_t i = 0; i < instance->n; i++)
+		descriptor_unref(instance->at[i]);
+	*instance = (struct dry_instance){ 0 };
 }

@@ -143,3 +143,9 @@ size_t sign_params(const struct sign_key *key, const char *access_key, uint64_t 
 		encode_plain(&e, "&signatureVersion=v4");
 	return encode_end(&e);
 }
+
+const char *sign_params_shown(bool v4)
+{
+	return v4 ? "&signature=***&data=***&ak=***&app=" APP "&signatureVersion=v4"
+		  : "&signature=***&data=***&ak=***&app=" APP;
+}

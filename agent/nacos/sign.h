@@ -40,4 +40,7 @@ bool sign_signature(const struct sign_key *key, const char *data, char out[SIGN_
 size_t sign_params(const struct sign_key *key, const char *access_key, uint64_t epoch_ms,
 		   const char *group, const char *service, char *buf, size_t size);
 
+/* The same parameters for people, with *** for what is secret, or new with every request. */
+const char *sign_params_shown(bool v4);
+
 #endif

@@ -3,6 +3,7 @@
 
 import re
 import subprocess
+import urllib.parse
 
 import pytest
 
@@ -65,13 +66,55 @@ def test_the_registry_that_is_named_and_no_beats_of_a_persistent_one(empty_host)
     assert "Host: [::1]:2\n" in done.stdout
 
 
+def test_each_of_several_registries_is_shown(empty_host):
+    conf = "[registry a]\nurl = http://a:1\napi = v1\n[registry b]\nurl = http://b:2\napi = v3\nnamespace = team\n"
+    done = dry_run(empty_host, conf, "service=s,ip=10.0.0.1,port=1,registry=b\\,a")
+    assert re.findall("^# registry .*$", done.stdout, re.M) == ["# registry b, api v3", "# registry a, api v1"]
+    shown = requests(done)
+    assert [url.split("/nacos")[0] for _, _, url in shown] == ["http://b:2"] * 3 + ["http://a:1"] * 3
+    assert all("namespaceId=team" in url for _, _, url in shown[:3]) and "team" not in shown[3][2]
+
+
+@pytest.mark.parametrize("names, wanted", [
+    ("a\\,west", "registry 'west' is not configured"),
+    ("a\\,a", "registry 'a' is named twice"),
+    ("a\\,", "a name is empty"),
+    ("\\,a", "a name is empty"),
+    ("\\,".join(f"r{i}" for i in range(9)), "9 registries, at most 8 can be named"),
+])
+def test_one_wrong_registry_is_enough_and_nothing_is_shown(empty_host, names, wanted):
+    done = dry_run(empty_host, "[registry a]\nurl = http://a:1\n", f"service=s,ip=10.0.0.1,port=1,registry={names}")
+    assert done.returncode == 1 and done.stdout == "" and wanted in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("region", ("", "region = cn-hangzhou\n"))
+def test_parameters_of_a_signature_are_those_that_are_sent(empty_host, region):
+    registry = empty_host.start_registry()
+    secret = empty_host.folder / "secret"
+    secret.touch(0o600)
+    secret.write_text("correct-horse\n")
+    text = f"[registry a]\nurl = {registry.address}\napi = v1\naccess_key = AKID\nsecret_key_file = {secret}\n{region}"
+    _, _, shown = requests(dry_run(empty_host, text, "service=s,ip=10.0.0.1,port=1"))[0]
+    (empty_host.folder / "run.conf").write_text(text)
+    empty_host.start_agent(urls=[], options=["-c", empty_host.folder / "run.conf"])
+    puppet = empty_host.puppet()
+    puppet.do("register a service=s ip=10.0.0.1 port=1")
+    (sent,) = until(registry.registers, "registered")
+
+    def names(target):
+        return [name for name, _ in urllib.parse.parse_qsl(target.split("?")[1], keep_blank_values=True)]
+    assert names(shown) == names(sent.target) and ("signatureVersion" in names(shown)) == bool(region)
+    for name, value in urllib.parse.parse_qsl(shown.split("?")[1]):
+        assert (value == "***") == (name in ("signature", "data", "ak")), (name, value)
+
+
 def test_secrets_are_masked(empty_host):
     secret = empty_host.folder / "secret"
     secret.write_text("correct-horse\n")
     secret.chmod(0o600)
     user = f"[registry a]\nurl = https://a\nusername = u\npassword_file = {secret}\n"
     key = f"[registry a]\nurl = http://a\naccess_key = AKID\nsecret_key_file = {secret}\n"
-    for text, wanted in ((user, "Authorization: Bearer ***\n"), (key, "&signature=***&data=***&ak=***\n")):
+    for text, wanted in ((user, "Authorization: Bearer ***\n"), (key, "&signature=***&data=***&ak=***&app=")):
         done = dry_run(empty_host, text, "service=s,ip=10.0.0.1,port=1")
         assert wanted in done.stdout and "correct-horse" not in done.stdout and "AKID" not in done.stdout
 
