@@ -40,6 +40,8 @@
 static const struct byteserver_step grant_one[] = ANSWER(GRANT("token-1"));
 static const struct byteserver_step no_api[] = ANSWER(REFUSE("404 ", "{\"status\":404}"));
 static const struct byteserver_step forbidden[] = ANSWER(REFUSE("403 ", "unknown user!"));
+static const struct byteserver_step tell_body[] = ANSWER(
+	REFUSE("403 ", "no: username=nacos&password=Ge7%2bge%2Bheim"));
 static const struct byteserver_step tell_tale[] = ANSWER(REFUSE("403 ", "no, Ge7-heim is wrong"));
 
 static struct httprig rig;
@@ -250,6 +252,25 @@ Test(access, log_is_free_of_the_password)
 
 	cr_expect(strstr(text, "registry.login_failed"), "%s", text);
 	cr_expect(strstr(text, "code=403"), "%s", text);
+	cr_expect_not(strstr(text, "heim"), "%s", text);
+}
+
+static void refused_with_the_body(void)
+{
+	set_up(1);
+	log_set_level(LOG_LEVEL_INFO);
+	httprig_start(&rig, 0, tell_body);
+	set_password("Ge7+ge", "+heim");
+	log_in();
+	tear_down();
+}
+
+/* Nor as the login had it, whatever the server writes hexadecimal digits in. */
+Test(access, log_is_free_of_the_login_s_body)
+{
+	const char *text = log_of(refused_with_the_body);
+
+	cr_expect(strstr(text, "registry.login_failed"), "%s", text);
 	cr_expect_not(strstr(text, "heim"), "%s", text);
 }
 
