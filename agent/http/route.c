@@ -143,6 +143,7 @@ void route_told(struct route *route, const struct http_result *result, uint64_t 
 		route->due_ms = now_ms + (route->n_owners ? ASK_MS : UNKNOWN_MS);
 		return;
 	case MEMBERS_NO_API:
+	case MEMBERS_DENIED: /* rights are given path by path */
 		route->which = (route->which + 1) % MEMBERS_PATHS;
 		if (++route->n_paths < MEMBERS_PATHS) {
 			route->due_ms = now_ms;
@@ -150,7 +151,6 @@ void route_told(struct route *route, const struct http_result *result, uint64_t 
 		}
 		route->n_paths = 0;
 		break;
-	case MEMBERS_DENIED:
 	case MEMBERS_FAILED:
 		break;
 	}

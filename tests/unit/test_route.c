@@ -143,6 +143,17 @@ Test(route, gives_up_servers_that_do_not_tell)
 	fini();
 }
 
+/* Whoever may not ask an administrator's path may ask the older one. */
+Test(route, asks_another_path_where_one_is_denied)
+{
+	init(REGISTRY_ROUTE_AUTO);
+	told(403, "{\"code\":403,\"message\":\"authorization failed!\"}");
+	cr_assert_leq(route_due_ms(&route), NOW);
+	told_members("UP");
+	cr_expect_eq(route.n_owners, 3);
+	fini();
+}
+
 /* Several registries that know nothing of each other: none of them owns everything. */
 Test(route, does_not_believe_a_server_that_knows_but_itself)
 {
