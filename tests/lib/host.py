@@ -143,15 +143,15 @@ class AdminError(Exception):
 class Registry(Program):
     """onebeat-registry; port 0 the first time, the same port when it is started again."""
 
-    def __init__(self, folder, port=0, mode="2", options=(), nodes=1):
+    def __init__(self, folder, port=0, mode="2", options=(), nodes=1, ip="127.0.0.1"):
         self.requests_path = pathlib.Path(folder) / f"requests-{time.monotonic_ns()}.jsonl"
         self.asked, self.n_read = [], 0
-        super().__init__([BIN / "onebeat-registry", "--listen", f"127.0.0.1:{port}", "--mode", mode,
+        super().__init__([BIN / "onebeat-registry", "--listen", f"{ip}:{port}", "--mode", mode,
                           "--log", self.requests_path, "--nodes", nodes, *options], pathlib.Path(folder) / "registry.log")
         scheme = "https" if " https:" in self.first_line else "http"
         self.ports = [int(port) for port in re.findall(r":(\d+)/nacos", self.first_line)]
         self.port = self.ports[0]
-        self.addresses = [f"{scheme}://127.0.0.1:{port}" for port in self.ports]
+        self.addresses = [f"{scheme}://{ip}:{port}" for port in self.ports]
         self.address = self.addresses[0]
         self.down = set()  # nodes that do not answer, by what the admin page was told
 
