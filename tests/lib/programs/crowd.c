@@ -71,13 +71,18 @@ static int64_t now_ms(void)
 static int register_all(struct onebeat *ob, struct onebeat_instance **instances, uint32_t number)
 {
 	struct onebeat_spec spec = onebeat_spec_init();
-	char service[32], ip[32];
+	char service[32], ip[32], beat[16];
+	/* A registry of 1.4 or 2.x tells everybody its own 5 s, unless the instance says otherwise. */
+	const struct onebeat_metadata asked = { "preserved.heart.beat.interval", beat };
 
 	snprintf(service, sizeof(service), "crowd-%u", number);
 	snprintf(ip, sizeof(ip), "10.%u.%u.1", number / 250, number % 250);
 	spec.service = service;
 	spec.ip = ip;
 	spec.beat_ms = beat_ms;
+	snprintf(beat, sizeof(beat), "%u", beat_ms);
+	spec.n_metadata = beat_ms > 0;
+	spec.metadata = &asked;
 	for (uint32_t i = 0; i < n_instances; i++) {
 		int r;
 
