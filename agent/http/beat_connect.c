@@ -3,7 +3,7 @@
  * How many connections a node gets
  *
  * n_connections, opened when beats wait and none is idle. Two of them carry thousands of beats a second to a node
- * that answers at once, and 40 to one that takes 50 ms: what that one owns in a cluster goes to no other, so its
+ * that answers at once, 1,000 instances of 5 s at 10 ms a reply, and 40 a second to one that takes 50 ms: what that one owns in a cluster goes to no other, so its
  * beats would come too late. A node that has been slow several times in a row, and answers, gets SLOW_TIMES as many
  * while beats wait; they are closed when it is swift again. One that does not answer at all is suspect, and gets one.
  */
@@ -13,9 +13,8 @@
 #include "http/beat_slot.h"
 
 #define SLOW_TIMES 8u
-#define SLOW_REPLY_MS 10u /* below it, two connections do 1,000 instances of 5 s */
-#define SLOW_IN_A_ROW \
-	8u /* a pause of this process, or of a collector over there, is not slowness */
+/* A pause of this process, or of a collector over there, is not slowness. */
+#define SLOW_IN_A_ROW 8u
 
 static struct beat_slot *slot_at(const struct beat_lane *lane, uint32_t node, uint32_t i)
 {
@@ -42,7 +41,7 @@ void beat_connect_took(struct beat_lane *lane, uint32_t node, uint64_t ms)
 	struct beat_node *at = &lane->at[node];
 	bool was_slow = is_slow(at);
 
-	if (ms < SLOW_REPLY_MS)
+	if (ms < lane->timeouts.slow_ms)
 		at->n_slow /= 2;
 	else if (at->n_slow < 2 * SLOW_IN_A_ROW - 1)
 		at->n_slow++;

@@ -17,12 +17,13 @@ struct beat_timeouts {
 	uint32_t total_ms;   /* from the first writing to the end */
 	uint32_t queue_ms;   /* from flush to the first writing */
 	uint32_t idle_ms;    /* a connection without work is closed */
+	uint32_t slow_ms;    /* a node that takes as long for a reply is slow (beat_connect.c) */
 };
 
 #define BEAT_TIMEOUTS_DEFAULT                                                                 \
 	{                                                                                     \
 		.connect_ms = HTTP_CONNECT_MS, .attempt_ms = 2500, .total_ms = HTTP_TOTAL_MS, \
-		.queue_ms = 4000, .idle_ms = 50000                                            \
+		.queue_ms = 4000, .idle_ms = 50000, .slow_ms = 10                             \
 	}
 
 int beat_lane_new(struct beat_lane **out, struct loop *loop, struct http_nodes *nodes,

@@ -29,6 +29,7 @@ static inline void scale(struct httprig *rig, uint32_t attempt_ms, uint32_t tota
 	timeouts.total_ms = total_ms ? total_ms : timeouts.total_ms;
 	timeouts.queue_ms = queue_ms ? queue_ms : timeouts.queue_ms;
 	timeouts.idle_ms = idle_ms ? idle_ms : timeouts.idle_ms;
+	timeouts.slow_ms = LIMIT_MS; /* a machine's slowness is not the node's */
 	beat_lane_set_timeouts(rig->beats, &timeouts);
 }
 
